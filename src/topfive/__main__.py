@@ -1,0 +1,5 @@
+"""`python -m topfive` is the `topfive` command."""
+
+from topfive.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""The rivers, as plain functions in order."""

@@ -1,0 +1,133 @@
+"""Truth: the allowed labels of each image, ragged: single labels, ReaL sets and "no valid label" are one type."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from topfive.records.class_list import UNKNOWN, ClassList
+from topfive.records.digests import digest_parts
+from topfive.records.durable import replacing
+from topfive.records.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Image i may be called any of `labels[offsets[i]:offsets[i + 1]]` (int32); an empty set is not counted."""
+
+    ids: tuple[str, ...]
+    offsets: NDArray[np.int64]
+    labels: NDArray[np.int32]
+    classes: ClassList
+    name: str = "original"
+
+    @classmethod
+    def from_sets(
+        cls, ids: Sequence[str], sets: Iterable[Iterable[int]], classes: ClassList, name: str = "original"
+    ) -> Truth:
+        """Build from one collection of class indices an image."""
+        rows = [sorted(set(labels)) for labels in sets]
+        offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
+        labels = np.array([label for row in rows for label in row], dtype=np.int32)
+        truth = cls(tuple(ids), offsets, labels, classes, name)
+        truth.check()
+        return truth
+
+    @classmethod
+    def single(
+        cls, ids: Sequence[str], class_index: NDArray[np.int32], classes: ClassList, name: str = "original"
+    ) -> Truth:
+        """One label an image; UNKNOWN becomes an empty set."""
+        known = class_index != UNKNOWN
+        offsets = np.concatenate([[0], np.cumsum(known)]).astype(np.int64)
+        truth = cls(tuple(ids), offsets, class_index[known].astype(np.int32), classes, name)
+        truth.check()
+        return truth
+
+    @cached_property
+    def digest(self) -> str:
+        """Content digest of ids, sets and class keys."""
+        return digest_parts(self.ids, self.offsets, self.labels, self.classes.digest)
+
+    @cached_property
+    def n_labels(self) -> NDArray[np.int64]:
+        """Number of allowed labels of each image, int64 [n]."""
+        return np.diff(self.offsets)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def of(self, row: int) -> NDArray[np.int32]:
+        """The allowed labels of one image."""
+        return self.labels[self.offsets[row] : self.offsets[row + 1]]
+
+    def check(self, where: str | Path = "truth") -> None:
+        """Raise BadInput naming the first bad row."""
+        if (
+            len(self.offsets) != len(self.ids) + 1
+            or self.offsets[0] != 0
+            or self.offsets[-1] != len(self.labels)
+            or (np.diff(self.offsets) < 0).any()
+        ):
+            raise BadInput("ids, offsets and labels do not fit", where=where)
+        bad = np.flatnonzero((self.labels < 0) | (self.labels >= len(self.classes)))
+        if len(bad):
+            row = int(np.searchsorted(self.offsets, bad[0], side="right")) - 1
+            raise BadInput(
+                f"label {self.labels[bad[0]]} is not among the {len(self.classes)} classes",
+                where=where,
+                row=row,
+            )
+        first: dict[str, int] = {}
+        for row, image_id in enumerate(self.ids):
+            if first.setdefault(image_id, row) != row:
+                raise BadInput(
+                    f"image_id {image_id!r} stands twice (first in row {first[image_id]})",
+                    where=where,
+                    row=row,
+                )
+
+    def write(self, path: Path) -> None:
+        """Write as Parquet: `image_id`, `labels` (list of int32)."""
+        self.check(path)
+        lists = pa.ListArray.from_arrays(
+            pa.array(self.offsets.astype(np.int32)), pa.array(self.labels, type=pa.int32())
+        )
+        metadata = {
+            "topfive.classes": self.classes.digest,
+            "topfive.truth": self.name,
+            "topfive.class_list": json.dumps([self.classes.wnids, self.classes.names], ensure_ascii=False),
+        }
+        table = pa.table({"image_id": pa.array(self.ids, type=pa.string()), "labels": lists}).replace_schema_metadata(
+            metadata
+        )
+        with replacing(path) as part:
+            pq.write_table(table, part, compression="zstd")
+
+    @classmethod
+    def read(cls, path: Path) -> Truth:
+        """Read a Truth file; raises BadInput naming file and row."""
+        try:
+            table = pq.read_table(path)
+        except (OSError, pa.ArrowException) as error:
+            raise BadInput(f"cannot be read as a truth file ({error})", where=path) from error
+        metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+        if not {"image_id", "labels"} <= set(table.column_names) or "topfive.class_list" not in metadata:
+            raise BadInput("is no truth file: it needs the columns image_id and labels, and a class list", where=path)
+        wnids, names = json.loads(metadata["topfive.class_list"])
+        classes = ClassList(tuple(wnids), tuple(names))
+        classes.check(path)
+        return cls.from_sets(
+            table["image_id"].to_pylist(),
+            table["labels"].to_pylist(),
+            classes,
+            metadata.get("topfive.truth", "original"),
+        )

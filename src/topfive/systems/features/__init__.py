@@ -1,0 +1,1 @@
+"""Part of the systems room; knows no landmark."""
