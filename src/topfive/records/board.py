@@ -14,7 +14,7 @@ from topfive.records.scores import Interval
 
 @dataclass(frozen=True)
 class BoardRow:
-    """One measured system. Equal counts share a `rank`; a paired test cannot tell the ranks in `rank_interval` apart."""
+    """One system. Equal counts share a `rank`; a paired test cannot tell the ranks in `rank_interval` apart."""
 
     rank: int
     rank_interval: tuple[int, int]

@@ -21,7 +21,7 @@ from topfive.records.errors import BadInput
 
 @dataclass(frozen=True)
 class Predictions:
-    """`top_index` int32 [n, k] (best first) into `classes`, `top_score` float32 [n, k], `logits` float32 [n, K] or None."""
+    """`top_index` int32 [n, k] (best first) into `classes`, `top_score` float32 [n, k], maybe `logits` [n, K]."""
 
     ids: tuple[str, ...]
     top_index: NDArray[np.int32]
