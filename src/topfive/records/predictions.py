@@ -66,7 +66,7 @@ class Predictions:
         n = len(self.ids)
         if self.top_index.ndim != 2 or self.top_index.shape != self.top_score.shape or len(self.top_index) != n:
             raise BadInput(
-                f"{n} ids, top_index {list(self.top_index.shape)}, top_score {list(self.top_score.shape)}: they do not fit",
+                f"{n} ids, top_index {list(self.top_index.shape)}, top_score {list(self.top_score.shape)} do not fit",
                 where=where,
             )
         if self.logits is not None and self.logits.shape != (n, len(self.classes)):

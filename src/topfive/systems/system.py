@@ -68,7 +68,7 @@ class System:
     n_parameters: int | None = None
     network: Callable[[], Any] | None = None
 
-    def recipe(self, variant: str, overrides: Mapping[str, str] = {}) -> Any:  # noqa: B006 - never written to
+    def recipe(self, variant: str, overrides: Mapping[str, str] = {}) -> Any:
         """The recipe of a variant with `--set key=value` overrides parsed to each field's type."""
         if variant not in self.variants:
             raise BadInput(f"has no variant {variant!r}", where=self.title, fix=f"Variants: {', '.join(self.variants)}")
