@@ -1,0 +1,218 @@
+"""`topfive systems`, `train`, `predict`, `evaluate`: the landmark systems and models from elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from topfive import flows
+from topfive import systems as landmarks
+from topfive.cli.output import percent, print_facts, print_json, print_table
+from topfive.cli.progress import Bars
+
+Settings = Annotated[list[str] | None, Parameter(name="--set", negative="")]
+
+
+def systems(name: str | None = None, *, json: bool = False) -> None:
+    """List the landmark systems, or show one in full.
+
+    Example: `topfive systems alexnet`
+
+    Parameters
+    ----------
+    name
+        One of them; all where it is left out.
+    json
+        Print one JSON object.
+    """
+    value = flows.show_systems()
+    if name is not None:
+        chosen = landmarks.describe(name).to_json()
+        value = {"systems": [chosen]}
+    if json:
+        print_json(value)
+    elif name is None:
+        rows = [
+            (s["year"], s["name"], s["title"], percent(s["claim"]["value"]), s["claim"]["metric"].replace("_error", ""))
+            for s in value["systems"]
+        ]
+        print_table(("year", "name", "title", "published error %", "metric"), rows)
+    else:
+        claim = chosen["claim"]
+        published = f"{claim['metric'].replace('_', '-')} {percent(claim['value'])} %"
+        conditions = f"{claim['edition']} {claim['split']}, {claim['protocol']}"
+        print_facts(
+            {
+                "name": chosen["name"],
+                "title": chosen["title"],
+                "year": chosen["year"],
+                "paper": chosen["paper"],
+                "published": f"{published} ({conditions})",
+                "source": claim["source"],
+                "variants": ", ".join(chosen["variants"]),
+                "parameters": "none" if chosen["n_parameters"] is None else f"{chosen['n_parameters']:,}",
+                "needs": ", ".join(chosen["needs"]) or "nothing more",
+            }
+        )
+
+
+def train(
+    system: str,
+    dataset: Path,
+    *,
+    out: Path,
+    set: Settings = None,
+    seed: int = 0,
+    device: str = "cpu",
+    json: bool = False,
+) -> None:
+    """Fit a landmark on a set's `train` split; `tune`, 10 % of it by hash, is for its choices.
+
+    Example: `topfive train alexnet runs/twin --out runs/alexnet --set epochs=5`
+
+    Parameters
+    ----------
+    system
+        `name` or `name:variant` (default variant: tiny).
+    dataset
+        A dataset folder.
+    out
+        The run folder to make.
+    set
+        `key=value` to change a field of the recipe; may stand several times.
+    seed
+        Same seed, same run.
+    device
+        cpu, cuda or mps.
+    json
+        Print one JSON object.
+    """
+    from topfive.records import Dataset
+
+    with Bars() as progress:
+        run = flows.fit_system(
+            system,
+            Dataset.read(dataset),
+            out,
+            options=flows.Options(settings=flows.parse_settings(set or []), seed=seed, device=device),
+            now=_now(),
+            progress=progress,
+        )
+    facts = {"run": run.run_id, "folder": str(out), "seconds": round(run.seconds, 1), **run.notes}
+    print_json(facts) if json else print_facts(facts)
+
+
+def predict(
+    model: str,
+    dataset: Path,
+    *,
+    out: Path,
+    split: str = "val",
+    batch_size: int = 64,
+    device: str = "cpu",
+    json: bool = False,
+) -> None:
+    """Write a model's predictions for one split.
+
+    Example: `topfive predict runs/alexnet runs/twin --split val --out runs/alexnet-val.parquet`
+
+    Parameters
+    ----------
+    model
+        A run folder, efficientnet_lite0, 1 or 2, timm:NAME, or py:FILE.py:build.
+    dataset
+        A dataset folder.
+    out
+        The predictions file to write.
+    split
+        Which split.
+    batch_size
+        Pictures at a time; the answer does not depend on it.
+    device
+        cpu, cuda or mps.
+    json
+        Print one JSON object.
+    """
+    from topfive.records import Dataset
+
+    with Bars() as progress:
+        how = flows.Inference(batch_size=batch_size, device=device)
+        made, timing = flows.predict(model, Dataset.read(dataset), split, how=how, progress=progress)
+    made.write(out)
+    facts = {"n": len(made), "predictions": str(out), "system": made.system, "view": made.view, **timing}
+    print_json(facts) if json else print_facts(facts)
+
+
+def evaluate(
+    model: str,
+    dataset: Path,
+    *,
+    split: str = "val",
+    view: Literal["exact", "reference"] = "exact",
+    restrict: bool = False,
+    batch_size: int = 16,
+    device: str = "cpu",
+    json: bool = False,
+) -> None:
+    """Predict and score in one go.
+
+    Example: `topfive evaluate efficientnet_lite0 runs/pictures --split val`
+
+    Parameters
+    ----------
+    model
+        A run folder, efficientnet_lite0, 1 or 2, timm:NAME, or py:FILE.py:build.
+    dataset
+        A dataset folder.
+    split
+        Which split.
+    view
+        `reference` is torchvision's transforms on Pillow; `exact` is faster, within one grey level on 99 % of pixels.
+    restrict
+        Limit the model to the set's classes; the result says so.
+    batch_size
+        Pictures at a time.
+    device
+        cpu, cuda or mps.
+    json
+        Print one JSON object.
+    """
+    from topfive.records import Dataset
+
+    with Bars() as progress:
+        result = flows.evaluate(
+            model,
+            Dataset.read(dataset),
+            split,
+            how=flows.Inference(decoder=view, batch_size=batch_size, device=device),
+            restrict=restrict,
+            progress=progress,
+        )
+    if json:
+        print_json(result)
+        return
+    print_facts(
+        {
+            "model": result["model"],
+            "images": f"{result['n']:,}",
+            "top-1 error %": percent(result["top1_error"], result["top1_error_interval"]),
+            "top-5 error %": percent(result["top5_error"], result["top5_error_interval"]),
+            "correct": f"{result['top1_correct']:,} top-1, {result['top5_correct']:,} top-5",
+            "speed": f"{result['images_per_s']:.1f} images/s (set-up {result['setup_s']:.1f} s)",
+            "runtime": f"{result['runtime']}, {result['precision']}, view {result['view'][:12]}",
+            "contaminated": result["contaminated"]
+            + (
+                " (seen in training, perhaps: this checks the pipeline, it is no accuracy)"
+                if result["contaminated"] == "likely"
+                else ""
+            ),
+        }
+    )
+
+
+def _now() -> str:
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,59 @@
+"""`topfive run`: the main job, a whole challenge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from topfive import flows
+from topfive.cli.challenge import print_board
+from topfive.cli.output import print_json
+from topfive.cli.progress import Bars
+
+
+def run(
+    *,
+    out: Path = Path("runs/main"),
+    data: Path | None = None,
+    systems: str | None = None,
+    minutes: float | None = None,
+    seed: int = 0,
+    json: bool = False,
+) -> None:
+    """Hold a whole challenge: fit the systems, seal the labels, submit, score, audit, report.
+
+    Without `--data` on the synthetic twin. Finished parts are kept: the same command goes on where it stopped.
+
+    Example: `topfive run --out runs/main`
+
+    Parameters
+    ----------
+    out
+        The workspace: board.json, report.html and the run folders.
+    data
+        A dataset folder to hold it on, in place of the twin; it is not changed.
+    systems
+        Names by comma; default sift_fisher,alexnet,resnet,ensemble,linear_probe.
+    minutes
+        Begin no further system after so many minutes.
+    seed
+        Seed of the twin and of every fit.
+    json
+        Print one JSON object: the content of board.json.
+    """
+    from datetime import UTC, datetime
+
+    with Bars() as progress:
+        board = flows.hold_challenge(
+            out,
+            data=data,
+            systems=None if systems is None else [name.strip() for name in systems.split(",")],
+            minutes=minutes,
+            seed=seed,
+            now=datetime.now(UTC),
+            progress=progress,
+        )
+    if json:
+        print_json(board.to_json())
+        return
+    print_board(board.to_json())
+    print(f"\nThe report: {out / 'report.html'}")

@@ -1,1 +1,0 @@
-"""The rivers, as plain functions in order."""

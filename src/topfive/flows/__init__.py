@@ -1,0 +1,38 @@
+"""The rivers, as plain functions: compositions of rooms, and nothing that a room should know.
+
+- `hold_challenge`: pictures -> systems -> sealed labels -> submissions -> board -> audit -> report.
+- `fit_system`, `predict`, `evaluate`: a landmark or a model from elsewhere on one image set.
+- `score_file`, `score_devkit`, `compare_files`: numbers from prediction files.
+- `agree`: votes -> consensus. `audit_label_errors`, `audit_imagenet`: labels -> findings.
+- `show_*`, `class_pictures`, `thumbnail`: what doors show.
+
+Importing this loads no torch; rooms that are slow to import are imported where they are used.
+"""
+
+from topfive.flows.fit import Inference, Options, evaluate, fit_system, parse_settings, predict
+from topfive.flows.hold import DEFAULT_SYSTEMS, hold_challenge
+from topfive.flows.judge import agree, audit_imagenet, audit_label_errors, compare_files, score_devkit, score_file
+from topfive.flows.look import class_pictures, show_board, show_class, show_run, show_systems, thumbnail
+
+__all__ = [
+    "DEFAULT_SYSTEMS",
+    "Inference",
+    "Options",
+    "agree",
+    "audit_imagenet",
+    "audit_label_errors",
+    "class_pictures",
+    "compare_files",
+    "evaluate",
+    "fit_system",
+    "hold_challenge",
+    "parse_settings",
+    "predict",
+    "score_devkit",
+    "score_file",
+    "show_board",
+    "show_class",
+    "show_run",
+    "show_systems",
+    "thumbnail",
+]

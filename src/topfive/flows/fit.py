@@ -1,0 +1,175 @@
+"""One system on one image set: fit, predict, evaluate."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from topfive import systems
+from topfive.flows import provenance
+from topfive.records import BadInput, Dataset, Predictions, Progress, Run, Truth, new_folder, silent
+
+
+@dataclass(frozen=True)
+class Options:
+    """What decides a fit besides landmark and data: recipe overrides, seed, device."""
+
+    settings: Mapping[str, str] = field(default_factory=dict)
+    seed: int = 0
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Inference:
+    """How a model is run: the pixel rule of its View (None keeps its own), pictures at a time, device."""
+
+    decoder: Literal["reference", "exact"] | None = None
+    batch_size: int = 64
+    device: str = "cpu"
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, str]:
+    """`key=value` texts to a mapping."""
+    parsed = {}
+    for text in settings:
+        key, sign, value = text.partition("=")
+        if not sign or not key:
+            raise BadInput("is not key=value", where=f"--set {text}")
+        parsed[key] = value
+    return parsed
+
+
+def fit_system(
+    text: str,
+    dataset: Dataset,
+    out: Path,
+    *,
+    options: Options = Options(),
+    members: Sequence[Path] = (),
+    now: str = "",
+    progress: Progress = silent,
+) -> Run:
+    """Fit `name` or `name:variant` on `train` (less `tune`) into the run folder `out`.
+
+    `members` are run folders for a landmark made of others. A folder that holds this very run already is kept as it
+    is; one that holds another is refused. The fit is handed train and tune and nothing else.
+    """
+    from topfive.dataset import tune_rows
+    from topfive.loading import Pictures
+
+    name, variant = systems.parse(text)
+    system = systems.get(name)
+    recipe = system.recipe(variant, options.settings)
+    if members:
+        recipe = replace(recipe, members=tuple(str(folder) for folder in members))
+    rows = dataset.manifest.rows("train")
+    tuning = tune_rows(rows)
+    told = provenance.recipe_json(recipe)
+    if members:
+        told["members"] = [Run.read(folder / "run.json").run_id for folder in members]
+    run = Run(
+        system=name if variant == "tiny" else f"{name}:{variant}",
+        recipe=told,
+        seed=options.seed,
+        dataset=dataset.name,
+        classes=dataset.classes.digest,
+        view=recipe.view.digest,
+        manifest=rows.digest,
+        source=provenance.source_digest(name),
+        versions=provenance.versions(),
+        commit=provenance.commit(),
+        hardware=provenance.hardware(),
+        started=now,
+    )
+    if (out / "run.json").is_file():
+        there = Run.read(out / "run.json")
+        if there.run_id == run.run_id:
+            return there
+        raise BadInput(
+            f"holds another run ({there.run_id})", where=out, fix="Name a new folder, or remove this one first"
+        )
+    train = Pictures(dataset, rows.take(~tuning))
+    tune = Pictures(dataset, rows.take(tuning))
+    with new_folder(out) as part:
+        with (part / "metrics.jsonl").open("w", encoding="utf-8") as metrics:
+            log = systems.FitLog(progress, _metric_lines(metrics.write))
+            began = time.perf_counter()
+            fitted = system.fit(train, tune, recipe, seed=options.seed, log=log, device=options.device)
+            seconds = time.perf_counter() - began
+        (part / "weights").mkdir()
+        fitted.save(part / "weights")
+        run = replace(run, seconds=round(seconds, 3), notes={"n_train": len(train), "n_tune": len(tune)})
+        run.write(part / "run.json")
+    return run
+
+
+def _metric_lines(write: Callable[[str], object]) -> Callable[[Mapping[str, float]], None]:
+    def line(values: Mapping[str, float]) -> None:
+        write(json.dumps(dict(values)) + "\n")
+
+    return line
+
+
+def predict(
+    model: str,
+    dataset: Dataset,
+    split: str,
+    *,
+    how: Inference = Inference(),
+    progress: Progress = silent,
+) -> tuple[Predictions, dict[str, Any]]:
+    """Predictions of a run folder or another model for one split, and the timing of INTERFACE."""
+    from topfive.loading import Pictures
+    from topfive.systems.models import open_model
+    from topfive.systems.predict import predict as predict_pictures
+
+    began = time.perf_counter()
+    fitted = open_model(model, device=how.device)
+    if how.decoder is not None:
+        fitted.view = replace(fitted.view, decoder=how.decoder)
+    pictures = Pictures(dataset, dataset.manifest.rows(split), labels=False)
+    first = time.perf_counter()
+    run = Path(model) / "run.json"
+    made = predict_pictures(
+        fitted,
+        pictures,
+        system=Run.read(run).system if run.is_file() else model,
+        run=Run.read(run).run_id if run.is_file() else "",
+        batch_size=how.batch_size,
+        progress=progress,
+    )
+    seconds = time.perf_counter() - first
+    timing = {
+        "images_per_s": len(made) / seconds,
+        "seconds": seconds,
+        "setup_s": first - began,
+        "runtime": getattr(fitted, "runtime", "numpy"),
+        "precision": "fp32",
+        "contaminated": getattr(fitted, "contaminated", "unknown"),
+    }
+    return made, timing
+
+
+def evaluate(
+    model: str,
+    dataset: Dataset,
+    split: str = "val",
+    *,
+    how: Inference = Inference(decoder="exact", batch_size=16),
+    restrict: bool = False,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Predict and score in one go: the keys of INTERFACE for `evaluate`."""
+    from topfive import scoring
+
+    rows = dataset.manifest.rows(split)
+    if (rows.class_index < 0).all():
+        raise BadInput(f"split {split!r} has no labels here", where=dataset.root, fix="Choose a split with labels")
+    made, timing = predict(model, dataset, split, how=how, progress=progress)
+    truth = Truth.single(rows.ids, rows.class_index, dataset.classes)
+    scores = scoring.score(made, truth, restrict=restrict).to_json()
+    return cast(dict[str, Any], scores) | {"model": model, "split": split} | timing

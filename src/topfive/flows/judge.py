@@ -1,0 +1,111 @@
+"""From prediction files, votes and labels to numbers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from topfive.records import BadInput, Dataset, Predictions, Truth, Votes
+
+
+def read_truth(path: Path, split: str) -> Truth:
+    """The labels of one split of a dataset folder, or a truth file."""
+    if path.is_dir():
+        dataset = Dataset.read(path)
+        rows = dataset.manifest.rows(split)
+        if (rows.class_index < 0).all():
+            raise BadInput(
+                f"split {split!r} has no labels here", where=path, fix="Sealed labels are scored by the vault's owner"
+            )
+        return Truth.single(rows.ids, rows.class_index, dataset.classes)
+    return Truth.read(path)
+
+
+def score_file(predictions: Path, truth: Path, *, split: str = "val", restrict: bool = False) -> dict[str, Any]:
+    """Score one predictions file: the keys of INTERFACE for `score`."""
+    from topfive import scoring
+
+    return scoring.score(Predictions.read(predictions), read_truth(truth, split), restrict=restrict).to_json()
+
+
+def score_devkit(submission: Path, kit: Path) -> dict[str, Any]:
+    """Score an ILSVRC text submission with the truth of the official kit: flat and hierarchical error, k = 1..5."""
+    from topfive import scoring, taxonomy
+
+    devkit = taxonomy.read_devkit(kit)
+    guesses = scoring.read_submission(submission)
+    flat = scoring.flat_errors(guesses, devkit.validation)
+    classes = taxonomy.ilsvrc_classes()
+    tree = taxonomy.class_tree(classes)
+    hierarchical = scoring.hierarchical_errors(
+        scoring.to_index(guesses, devkit.id_to_index), devkit.id_to_index[devkit.validation], tree.cost_matrix()
+    )
+    n = len(guesses)
+    correct = [round(n * (1 - error)) for error in flat]
+    return {
+        "n": n,
+        "protocol": "ilsvrc-text/1",
+        "top1_error": flat[0],
+        "top5_error": flat[4],
+        "top1_correct": correct[0],
+        "top5_correct": correct[4],
+        "top1_error_interval": list(scoring.wilson(n - correct[0], n)),
+        "top5_error_interval": list(scoring.wilson(n - correct[4], n)),
+        "truth": "ILSVRC2012 validation ground truth",
+        "classes": classes.digest,
+        "view": None,
+        "flat_error": list(flat),
+        "hierarchical_error": list(hierarchical),
+    }
+
+
+def compare_files(
+    first: Path, second: Path, truth: Path, *, split: str = "val", metric: str = "top1"
+) -> dict[str, Any]:
+    """Compare two predictions files on the same images: the keys of INTERFACE for `compare`."""
+    from topfive import scoring
+
+    if metric not in ("top1", "top5"):
+        raise BadInput(f"{metric!r} is no metric", where="--metric", fix="Metrics: top1, top5")
+    known = read_truth(truth, split)
+    return scoring.compare(Predictions.read(first), Predictions.read(second), known, metric=metric).to_json()
+
+
+def agree(
+    votes: Path, method: str, out: Path, *, classes: Sequence[str] | None = None, gold: Path | None = None
+) -> dict[str, Any]:
+    """Votes -> Consensus, written to `out`; returns the keys of INTERFACE for `label consensus`."""
+    from topfive import labelling
+
+    if out.suffix not in (".csv", ".parquet"):
+        raise BadInput(f"ends in {out.suffix!r}", where=out, fix="Name a .csv or a .parquet file")
+    read = Votes.read(votes)
+    known = None if gold is None else labelling.read_gold(gold)
+    began = time.perf_counter()
+    consensus = labelling.consensus(read, method, classes=classes, gold=known)
+    seconds = time.perf_counter() - began
+    consensus.write(out)
+    return consensus.to_json() | {"seconds": seconds, "out": str(out)}
+
+
+def audit_label_errors(
+    labels: Path, probs: Path, *, filter_by: str, out: Path | None, threads: int, chunk: int
+) -> dict[str, Any]:
+    """Confident learning on two mapped arrays; the suspects go to `out`."""
+    from topfive import audit
+
+    found = audit.label_errors(
+        audit.read_array(labels), audit.read_array(probs), filter_by=filter_by, threads=threads, chunk=chunk
+    )
+    if out is not None:
+        found.write_csv(out)
+    return found.to_json()
+
+
+def audit_imagenet() -> dict[str, Any]:
+    """ImageNet's own validation labels against ReaL's, from what installed packages carry."""
+    from topfive import audit, taxonomy
+
+    return audit.imagenet_validation(taxonomy.ilsvrc_classes()).to_json()

@@ -1,0 +1,74 @@
+"""What a Run says of the machine and the code it was made with."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+_PACKAGES = ("topfive", "numpy", "scikit-learn", "pillow", "torch", "torchvision", "timm")
+
+
+def versions() -> dict[str, str]:
+    """Releases of Python and of the packages that decide numbers."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def hardware() -> str:
+    """Processor and number of usable cores, in words."""
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        names = [
+            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
+        ]
+        model = names[0] if names else model
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{model}, {cores} cores"
+
+
+def commit() -> str:
+    """The git commit of this checkout, with `+` where files differ from it; empty outside a checkout."""
+    here = Path(__file__).parent
+    try:
+        head = _git(here, "rev-parse", "--short=12", "HEAD")
+        return head + ("+" if _git(here, "status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def source_digest(system: str) -> str:
+    """SHA-256 of a landmark's file, so that code and number cannot part."""
+    path = Path(__file__).parents[1] / "systems" / f"{system}.py"
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def recipe_json(recipe: Any) -> dict[str, Any]:
+    """A recipe as JSON: nested dataclasses as objects, tuples as lists, paths as text."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {str(key): plain(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(item) for item in value]
+        return str(value) if isinstance(value, Path) else value
+
+    return {key: plain(value) for key, value in asdict(recipe).items()}
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ("git", "-C", str(folder), *arguments), check=True, capture_output=True, text=True, timeout=10
+    )
+    return done.stdout.strip()

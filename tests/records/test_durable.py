@@ -1,0 +1,52 @@
+"""A reader sees the old file or the new one; a failed write leaves nothing behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from topfive.records import BadInput, digest_json, digest_parts, new_folder, replacing, write_text
+
+
+def test_replacing_keeps_the_old_file_on_failure(tmp_path: Path) -> None:
+    target = tmp_path / "board.json"
+    write_text(target, "old")
+    with pytest.raises(RuntimeError), replacing(target) as part:
+        part.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["board.json"]
+    write_text(target, "new")
+    assert target.read_text() == "new"
+
+
+def test_new_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "set"
+    with pytest.raises(RuntimeError), new_folder(target) as part:
+        (part / "a").write_text("half")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+    with new_folder(target) as part:
+        (part / "sub").mkdir()
+        (part / "sub" / "a").write_text("whole")
+        assert not target.exists()
+    assert (target / "sub" / "a").read_text() == "whole"
+    with pytest.raises(BadInput, match="is there already"), new_folder(target):
+        pass
+    assert (target / "sub" / "a").read_text() == "whole"
+
+
+def test_digests_are_of_content_and_structure() -> None:
+    assert digest_json({"b": 1, "a": 2}) == digest_json({"a": 2, "b": 1})
+    assert digest_parts(["ab", "c"]) != digest_parts(["a", "bc"])
+    assert digest_parts(["a"], ["b"]) != digest_parts(["a", "b"])
+    big_endian = np.array([1, 2], dtype=">i4")
+    assert digest_parts(big_endian) == digest_parts(big_endian.astype("<i4"))
+    assert digest_parts(np.zeros(2, np.int32)) != digest_parts(np.zeros(2, np.int64))
+
+
+def test_bad_input_names_place_reason_and_remedy() -> None:
+    error = BadInput("is empty", where="votes.csv", row=3, fix="Fill it")
+    assert str(error) == "votes.csv, row 3: is empty. Fill it"
