@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -52,7 +52,7 @@ def score(
 
 
 def compare(
-    first: Path, second: Path, truth: Path, *, split: str = "val", metric: str = "top1", json: bool = False
+    first: Path, second: Path, truth: Path, *, split: str = "val", metric: Literal["top1", "top5"] = "top1", json: bool = False
 ) -> None:
     """Compare two predictions files on the same images: exact McNemar test, interval of the difference.
 

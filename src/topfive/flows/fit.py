@@ -11,6 +11,7 @@ from typing import Any, Literal, cast
 
 from topfive import systems
 from topfive.flows import provenance
+from topfive.loading import Pictures
 from topfive.records import BadInput, Dataset, Predictions, Progress, Run, Truth, new_folder, silent
 
 
@@ -43,34 +44,36 @@ def parse_settings(settings: Sequence[str]) -> dict[str, str]:
     return parsed
 
 
-def fit_system(
-    text: str,
-    dataset: Dataset,
-    out: Path,
-    *,
-    options: Options = Options(),
-    members: Sequence[Path] = (),
-    now: str = "",
-    progress: Progress = silent,
-) -> Run:
-    """Fit `name` or `name:variant` on `train` (less `tune`) into the run folder `out`.
+@dataclass(frozen=True)
+class Plan:
+    """A fit that is fully decided: its Run (without seconds), the landmark, the recipe, train and tune."""
 
-    `members` are run folders for a landmark made of others. A folder that holds this very run already is kept as it
-    is; one that holds another is refused. The fit is handed train and tune and nothing else.
+    run: Run
+    system: systems.System
+    recipe: Any
+    train: Pictures
+    tune: Pictures
+
+
+def plan_fit(
+    text: str, dataset: Dataset, *, options: Options = Options(), members: Sequence[Path] = (), now: str = ""
+) -> Plan:
+    """Decide the fit of `name` or `name:variant` on `train` (less `tune`); its run id is known before it begins.
+
+    `members` are run folders for a landmark made of others. The fit is handed train and tune and nothing else.
     """
     from topfive.dataset import tune_rows
-    from topfive.loading import Pictures
 
     name, variant = systems.parse(text)
     system = systems.get(name)
     recipe = system.recipe(variant, options.settings)
     if members:
         recipe = replace(recipe, members=tuple(str(folder) for folder in members))
+    told = provenance.recipe_json(recipe)
+    if "members" in told:
+        told["members"] = [Run.read(Path(folder) / "run.json").run_id for folder in told["members"]]
     rows = dataset.manifest.rows("train")
     tuning = tune_rows(rows)
-    told = provenance.recipe_json(recipe)
-    if members:
-        told["members"] = [Run.read(folder / "run.json").run_id for folder in members]
     run = Run(
         system=name if variant == "tiny" else f"{name}:{variant}",
         recipe=told,
@@ -84,27 +87,48 @@ def fit_system(
         commit=provenance.commit(),
         hardware=provenance.hardware(),
         started=now,
+        notes={"n_train": int((~tuning).sum()), "n_tune": int(tuning.sum()), "device": options.device},
     )
+    train, tune = Pictures(dataset, rows.take(~tuning)), Pictures(dataset, rows.take(tuning))
+    return Plan(run, system, recipe, train, tune)
+
+
+def fit(plan: Plan, out: Path, progress: Progress = silent) -> Run:
+    """Carry out a plan into the run folder `out`.
+
+    A folder that holds this very run already is kept as it is; one that holds another is refused.
+    """
     if (out / "run.json").is_file():
         there = Run.read(out / "run.json")
-        if there.run_id == run.run_id:
+        if there.run_id == plan.run.run_id:
             return there
-        raise BadInput(
-            f"holds another run ({there.run_id})", where=out, fix="Name a new folder, or remove this one first"
-        )
-    train = Pictures(dataset, rows.take(~tuning))
-    tune = Pictures(dataset, rows.take(tuning))
+        raise BadInput(f"holds another run ({there.run_id})", where=out, fix="Name a new folder, or remove this one first")
     with new_folder(out) as part:
         with (part / "metrics.jsonl").open("w", encoding="utf-8") as metrics:
             log = systems.FitLog(progress, _metric_lines(metrics.write))
             began = time.perf_counter()
-            fitted = system.fit(train, tune, recipe, seed=options.seed, log=log, device=options.device)
+            fitted = plan.system.fit(
+                plan.train, plan.tune, plan.recipe, seed=plan.run.seed, log=log, device=str(plan.run.notes["device"])
+            )
             seconds = time.perf_counter() - began
         (part / "weights").mkdir()
         fitted.save(part / "weights")
-        run = replace(run, seconds=round(seconds, 3), notes={"n_train": len(train), "n_tune": len(tune)})
+        run = replace(plan.run, seconds=round(seconds, 3))
         run.write(part / "run.json")
     return run
+
+
+def fit_system(
+    text: str,
+    dataset: Dataset,
+    out: Path,
+    *,
+    options: Options = Options(),
+    now: str = "",
+    progress: Progress = silent,
+) -> Run:
+    """Plan and fit in one go."""
+    return fit(plan_fit(text, dataset, options=options, now=now), out, progress)
 
 
 def _metric_lines(write: Callable[[str], object]) -> Callable[[Mapping[str, float]], None]:
@@ -123,7 +147,6 @@ def predict(
     progress: Progress = silent,
 ) -> tuple[Predictions, dict[str, Any]]:
     """Predictions of a run folder or another model for one split, and the timing of INTERFACE."""
-    from topfive.loading import Pictures
     from topfive.systems.models import open_model
     from topfive.systems.predict import predict as predict_pictures
 

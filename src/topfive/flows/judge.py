@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from topfive.records import BadInput, Dataset, Predictions, Truth, Votes
 
@@ -35,30 +35,15 @@ def score_devkit(submission: Path, kit: Path) -> dict[str, Any]:
     from topfive import scoring, taxonomy
 
     devkit = taxonomy.read_devkit(kit)
-    guesses = scoring.read_submission(submission)
-    flat = scoring.flat_errors(guesses, devkit.validation)
-    classes = taxonomy.ilsvrc_classes()
-    tree = taxonomy.class_tree(classes)
-    hierarchical = scoring.hierarchical_errors(
-        scoring.to_index(guesses, devkit.id_to_index), devkit.id_to_index[devkit.validation], tree.cost_matrix()
-    )
-    n = len(guesses)
-    correct = [round(n * (1 - error)) for error in flat]
-    return {
-        "n": n,
-        "protocol": "ilsvrc-text/1",
-        "top1_error": flat[0],
-        "top5_error": flat[4],
-        "top1_correct": correct[0],
-        "top5_correct": correct[4],
-        "top1_error_interval": list(scoring.wilson(n - correct[0], n)),
-        "top5_error_interval": list(scoring.wilson(n - correct[4], n)),
-        "truth": "ILSVRC2012 validation ground truth",
-        "classes": classes.digest,
-        "view": None,
-        "flat_error": list(flat),
-        "hierarchical_error": list(hierarchical),
-    }
+    tree = taxonomy.class_tree(devkit.classes)
+    return scoring.score_submission(
+        scoring.read_submission(submission),
+        devkit.validation,
+        classes=devkit.classes,
+        index_of_id=devkit.id_to_index,
+        cost=tree.leaf_costs,
+        where=submission,
+    ).to_json()
 
 
 def compare_files(
@@ -67,10 +52,8 @@ def compare_files(
     """Compare two predictions files on the same images: the keys of INTERFACE for `compare`."""
     from topfive import scoring
 
-    if metric not in ("top1", "top5"):
-        raise BadInput(f"{metric!r} is no metric", where="--metric", fix="Metrics: top1, top5")
-    known = read_truth(truth, split)
-    return scoring.compare(Predictions.read(first), Predictions.read(second), known, metric=metric).to_json()
+    pair = Predictions.read(first), Predictions.read(second)
+    return scoring.compare(*pair, read_truth(truth, split), metric=metric).to_json()
 
 
 def agree(

@@ -32,6 +32,7 @@ class BoardRow:
     published_top5_error: float | None = None
     published: dict[str, Any] | None = None
     contaminated: str = "no"
+    team: str = ""
 
 
 @dataclass(frozen=True)

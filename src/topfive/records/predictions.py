@@ -47,7 +47,12 @@ class Predictions:
         """Take the five best classes of each row; equal scores are ordered by class_index, so the answer is unique."""
         values = np.ascontiguousarray(logits, dtype=np.float32)
         k = min(5, values.shape[1])
-        top = np.argsort(-values, axis=1, kind="stable")[:, :k].astype(np.int32)
+        # argmax names the first of equals; k passes of it take 0.1 s where a stable sort of 50,000 x 1,000 takes 2.9 s.
+        left = values.copy()
+        top = np.empty((len(values), k), dtype=np.int32)
+        for place in range(k):
+            top[:, place] = left.argmax(axis=1)
+            np.put_along_axis(left, top[:, place : place + 1], -np.inf, axis=1)
         scores = np.take_along_axis(values, top, axis=1)
         result = cls(tuple(ids), top, scores, classes, view, system, run, values if keep_logits else None)
         result.check()

@@ -1,1 +1,40 @@
-"""The scoring room."""
+"""Scoring: pure functions of records, each under a protocol with a name and a version. Start reading at `score`."""
+
+from topfive.scoring.agreement import Agreement, agreement
+from topfive.scoring.compare import Comparison, compare, mcnemar, rank_intervals
+from topfive.scoring.confusions import Confusion, confusions
+from topfive.scoring.ilsvrc_text import (
+    flat_errors,
+    hierarchical_errors,
+    read_submission,
+    score_submission,
+    write_submission,
+)
+from topfive.scoring.intervals import bootstrap_difference, paired_difference, wilson
+from topfive.scoring.marking import Marks, mark
+from topfive.scoring.score import PROTOCOL, score
+from topfive.scoring.topk import rank_of_label
+
+__all__ = [
+    "PROTOCOL",
+    "Agreement",
+    "Comparison",
+    "Confusion",
+    "Marks",
+    "agreement",
+    "bootstrap_difference",
+    "compare",
+    "confusions",
+    "flat_errors",
+    "hierarchical_errors",
+    "mark",
+    "mcnemar",
+    "paired_difference",
+    "rank_intervals",
+    "rank_of_label",
+    "read_submission",
+    "score",
+    "score_submission",
+    "wilson",
+    "write_submission",
+]

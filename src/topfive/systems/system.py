@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
@@ -37,10 +38,15 @@ class Recipe(Protocol):
 
 @dataclass(frozen=True)
 class FitLog:
-    """Where a fit reports: progress for people, one dict a step or epoch for `metrics.jsonl` and TensorBoard."""
+    """Where a fit reports: progress for people, one dict a step or epoch for `metrics.jsonl` and TensorBoard.
+
+    `checkpoints` is a folder where a long fit keeps its state, to go on from there; `clock` counts seconds for rates.
+    """
 
     progress: Progress = silent
     metrics: Callable[[Mapping[str, float]], None] = field(default=lambda values: None)
+    checkpoints: Path | None = None
+    clock: Callable[[], float] = time.perf_counter
 
 
 class Fit(Protocol):
@@ -97,8 +103,8 @@ def _parse(key: str, text: str, now: Any) -> Any:
             return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
         if kind in (int, float, str):
             return kind(text)
-        if kind is tuple and now and type(now[0]) in (int, float, str):
-            return tuple(type(now[0])(part) for part in text.split(","))
+        if kind is tuple and (not now or type(now[0]) in (int, float, str)):
+            return tuple((type(now[0]) if now else str)(part) for part in text.split(",") if part)
     except (ValueError, KeyError) as error:
         raise BadInput(
             f"is no {kind.__name__}", where=f"--set {key}={text}", fix=f"The value now is {now!r}"

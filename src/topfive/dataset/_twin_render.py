@@ -1,0 +1,415 @@
+"""The twin's renderer: solids made of smoothly joined parts, marched along their distance fields, with soft shadows.
+
+Numbers come in as rows whose columns are named below; compiled by numba, without the interpreter's lock, so that
+threads render side by side. No fast-math: the same numbers give the same pixels. All kernels stay in this one file,
+since numba's cache notices a change only in the file of the function it was called for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar, cast
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.float64]
+Vector = tuple[float, float, float]
+Function = TypeVar("Function", bound=Callable[..., object])
+
+PART_KINDS = ("capsule", "ellipsoid", "superquadric", "box", "cylinder", "cone", "torus")
+PATTERNS = ("mottled", "patches", "marble", "rings", "stripes", "zigzag", "checks", "bricks", "scales", "dots")
+
+PAINT_SIZE = 12
+"""A paint: pattern, frequency, warp, cosine and sine of its tilt, offset, colour A (3), colour B (3)."""
+CENTRE, TURN, SCALE, BOUND, BLEND, BEND, TAPER, TWIST, FIRST, LAST = 0, 3, 12, 13, 14, 15, 16, 17, 18, 19
+GLOSS, HAZE, PAINT, ACCENT_SHARE, ACCENT, SOLID_SIZE = 20, 21, 22, 34, 35, 38
+"""A solid: where it stands (TURN is the 3 x 3 world-from-local rotation), how its parts [FIRST, LAST) are joined and
+bent, and its paint. Parts after the first wear ACCENT in place of colour A by ACCENT_SHARE."""
+KIND, PLACE, AXES, HALF, POWER, REACH, PART_SIZE = 0, 1, 4, 13, 16, 17, 18
+"""A part: its kind (a position in PART_KINDS), centre, local-from-solid rotation, half sizes, the superquadric's
+exponent, the radius of its bounding sphere."""
+LIGHT, LIGHT_COLOUR, SKY, BOUNCE, FLOOR_Y, WALL_Z, FLOOR, WALL = 0, 3, 6, 9, 12, 13, 14, 26
+GRAIN, EXPOSURE, VIGNETTE, FILM, EYE, RIGHT, UP, AHEAD, FOCAL, WORLD_SIZE = 38, 39, 40, 41, 42, 45, 48, 51, 54, 55
+"""A world: light, sky and bounce colours, floor and wall with their paints, film, and the camera's frame."""
+
+_FAR = 1e9
+_CLOSE = 0.01
+"""A ray has arrived within this distance; a pixel of a 96 px picture is 0.03 wide where the subject stands."""
+_STEP = 0.92
+"""Share of the distance that a step takes: bends and the superquadric's bound overstate it a little."""
+_GRID = ((0.33, 0.17), (-0.33, -0.17))
+"""Where in a pixel, besides its centre, an outline is sampled."""
+
+
+class Scene(NamedTuple):
+    """What `render` draws: `world` [WORLD_SIZE], `solids` [n, SOLID_SIZE], `parts` [m, PART_SIZE], all float64."""
+
+    world: Numbers
+    solids: Numbers
+    parts: Numbers
+
+
+def _compiled(function: Function) -> Function:
+    return cast(Function, njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+@_compiled
+def _hash(x: int, y: int, z: int) -> float:
+    """A number in [0, 1) that three integers determine."""
+    h = (x * 73856093) ^ (y * 19349663) ^ (z * 83492791)
+    h = ((h ^ (h >> 15)) & 0x7FFFFFFF) * 0x2C1B3C6D
+    h = ((h ^ (h >> 12)) & 0x7FFFFFFF) * 0x297A2D39
+    return ((h ^ (h >> 15)) & 0xFFFFFF) / 16777216.0
+
+
+@_compiled
+def _noise(x: float, y: float, z: float) -> float:
+    """Smooth noise in [0, 1] with features one unit wide."""
+    fx, fy, fz = math.floor(x), math.floor(y), math.floor(z)
+    i, j, k = int(fx), int(fy), int(fz)
+    u, v, w = x - fx, y - fy, z - fz
+    u, v, w = u * u * (3 - 2 * u), v * v * (3 - 2 * v), w * w * (3 - 2 * w)
+    sides = (0.0, 0.0)
+    for step in range(2):
+        a, b = _hash(i, j, k + step), _hash(i + 1, j, k + step)
+        c, d = _hash(i, j + 1, k + step), _hash(i + 1, j + 1, k + step)
+        sides = (sides[1], (a + (b - a) * u) * (1 - v) + (c + (d - c) * u) * v)
+    return sides[0] + (sides[1] - sides[0]) * w
+
+
+@_compiled
+def _cloud(x: float, y: float, z: float) -> float:
+    """Three octaves of noise, in [0, 1]."""
+    total, weight = 0.0, 0.55
+    for octave in range(3):
+        total += weight * _noise(x, y, z + 17.0 * octave)
+        x, y, z, weight = 2.03 * x, 2.03 * y, 2.03 * z, 0.5 * weight
+    return total / 0.9625
+
+
+@_compiled
+def _edge(value: float) -> float:
+    """0 below -0.5, 1 above 0.5, smooth between."""
+    t = min(max(value + 0.5, 0.0), 1.0)
+    return t * t * (3 - 2 * t)
+
+
+@_compiled
+def _painted(row: Numbers, at: int, x: float, y: float, z: float) -> tuple[float, float]:
+    """Share of colour B, and relief (a factor of brightness), at a point, for the paint from column `at` of `row`."""
+    kind, frequency, shift = int(row[at]), row[at + 1], row[at + 5]
+    x, y = row[at + 3] * x - row[at + 4] * y, row[at + 4] * x + row[at + 3] * y
+    x, y, z = frequency * x + shift, frequency * y + 0.37 * shift, frequency * z + 0.71 * shift
+    cloud = _cloud(x, y, z)
+    grit = 0.93 + 0.14 * cloud
+    bent = row[at + 2] * (cloud - 0.5) * 2.0
+    u, v = 0.8 * x + 0.6 * z + bent, y + bent
+    if kind == 0:
+        return _edge(2.2 * (cloud - 0.5)), grit
+    if kind == 1:
+        return _edge(9.0 * (_noise(0.9 * u, 0.9 * v, 0.9 * z) - 0.55)), grit
+    if kind == 2:
+        return abs(math.sin(2.2 * (u + v) + 9.0 * (cloud - 0.5))) ** 3, grit
+    if kind == 3:
+        x, y, z = x - shift, y - 0.37 * shift, z - 0.71 * shift
+        return _edge(2.5 * math.sin(6.2832 * (math.sqrt(x * x + z * z + 0.15 * y * y) + bent))), grit
+    if kind == 4:
+        return _edge(2.5 * math.sin(6.2832 * v)), grit
+    if kind == 5:
+        return _edge(2.5 * math.sin(6.2832 * (v + abs(2.0 * (u - math.floor(u)) - 1.0)))), grit
+    if kind == 6:
+        return _edge(6.0 * math.sin(3.1416 * u) * math.sin(3.1416 * v)), grit
+    line = math.floor(v)
+    across = u + 0.5 * (int(line) & 1)
+    column = math.floor(across)
+    p, q = across - column, v - line
+    if kind == 7:
+        joint = min(min(p, 1 - p), 0.7 * min(q, 1 - q))
+        return _edge(18.0 * (0.075 - joint)), 0.85 + 0.3 * _hash(int(column), int(line), 7)
+    if kind == 8:
+        reach = math.sqrt((2 * p - 1) ** 2 + (1.1 * q) ** 2)
+        return _edge(5.0 * (reach - 0.95)), 1.15 - 0.45 * min(reach, 1.2)
+    size = 0.22 + 0.16 * _hash(int(column), int(line), 3)
+    return _edge(12.0 * (size - math.sqrt((p - 0.5) ** 2 + (q - 0.5) ** 2))), grit
+
+
+@_compiled
+def _part_distance(parts: Numbers, i: int, x: float, y: float, z: float) -> float:
+    """Signed distance from part i to a point given from its centre (a bound for ellipsoid and superquadric)."""
+    px = abs(parts[i, AXES] * x + parts[i, AXES + 1] * y + parts[i, AXES + 2] * z)
+    py = parts[i, AXES + 3] * x + parts[i, AXES + 4] * y + parts[i, AXES + 5] * z
+    pz = abs(parts[i, AXES + 6] * x + parts[i, AXES + 7] * y + parts[i, AXES + 8] * z)
+    a, b, c, kind = parts[i, HALF], parts[i, HALF + 1], parts[i, HALF + 2], int(parts[i, KIND])
+    if kind == 1:
+        k = math.sqrt((px / a) ** 2 + (py / b) ** 2 + (pz / c) ** 2)
+        slope = math.sqrt((px / (a * a)) ** 2 + (py / (b * b)) ** 2 + (pz / (c * c)) ** 2)
+        return k * (k - 1.0) / slope if slope > 1e-6 else -min(a, b, c)
+    if kind == 2:
+        power = parts[i, POWER]
+        norm = (px / a) ** power + (abs(py) / b) ** power + (pz / c) ** power
+        return (norm ** (1.0 / power) - 1.0) * min(a, b, c) if norm > 1e-9 else -min(a, b, c)
+    if kind == 3:
+        edge = 0.12 * min(a, b, c)
+        qx, qy, qz = px - a + edge, abs(py) - b + edge, pz - c + edge
+        outside = math.sqrt(max(qx, 0.0) ** 2 + max(qy, 0.0) ** 2 + max(qz, 0.0) ** 2)
+        return outside + min(max(qx, qy, qz), 0.0) - edge
+    # The rest turn about y; where a and c differ they are squeezed, and the smaller of the two bounds the distance.
+    radius, squeeze = math.sqrt(px * px + (pz * a / c) ** 2), min(1.0, c / a)
+    if kind == 0:
+        stem = max(b - a, 0.0)
+        high = py - min(max(py, -stem), stem)
+        return (math.sqrt(radius * radius + high * high) - min(a, b)) * squeeze
+    if kind == 4:
+        edge = 0.1 * min(a, b)
+        qx, qy = radius - a + edge, abs(py) - b + edge
+        return (math.sqrt(max(qx, 0.0) ** 2 + max(qy, 0.0) ** 2) + min(max(qx, qy), 0.0) - edge) * squeeze
+    if kind == 5:
+        side = (2 * b * radius + a * (py - b)) / math.sqrt(a * a + 4 * b * b)
+        return max(side, -py - b) * squeeze
+    thick = 0.34 * min(a, b)
+    return (math.sqrt((radius - a + thick) ** 2 + py * py) - thick) * squeeze
+
+
+@_compiled
+def _field(solids: Numbers, s: int, parts: Numbers, point: Vector) -> tuple[float, int]:
+    """Bound on the distance to solid s from a point of its own space, and which part is nearest."""
+    x, y, z = point
+    x += solids[s, BEND] * (y * y - 0.3)
+    spread = 1.0 / (1.0 + solids[s, TAPER] * min(max(y, -1.0), 1.0))
+    x, z = x * spread, z * spread
+    if solids[s, TWIST] != 0.0:
+        cosine, sine = math.cos(solids[s, TWIST] * y), math.sin(solids[s, TWIST] * y)
+        x, z = cosine * x - sine * z, sine * x + cosine * z
+    first, blend = int(solids[s, FIRST]), solids[s, BLEND]
+    joined, nearest, least = _FAR, first, _FAR
+    for i in range(first, int(solids[s, LAST])):
+        px, py, pz = x - parts[i, PLACE], y - parts[i, PLACE + 1], z - parts[i, PLACE + 2]
+        apart, within = px * px + py * py + pz * pz, least + blend + parts[i, REACH]
+        if apart > within * within:
+            continue
+        # Further off, the bounding sphere is bound enough and costs a tenth.
+        d = math.sqrt(apart) - parts[i, REACH]
+        if d < 0.25:
+            d = _part_distance(parts, i, px, py, pz)
+        if d < least:
+            nearest, least = i, d
+        h = max(blend - abs(joined - d), 0.0)
+        joined = min(joined, d) - 0.25 * h * h / blend
+    return joined, nearest
+
+
+@_compiled
+def _outward(solids: Numbers, s: int, v: Vector) -> Vector:
+    """A direction of the solid's space, in the world."""
+    return (
+        solids[s, TURN] * v[0] + solids[s, TURN + 1] * v[1] + solids[s, TURN + 2] * v[2],
+        solids[s, TURN + 3] * v[0] + solids[s, TURN + 4] * v[1] + solids[s, TURN + 5] * v[2],
+        solids[s, TURN + 6] * v[0] + solids[s, TURN + 7] * v[1] + solids[s, TURN + 8] * v[2],
+    )
+
+
+@_compiled
+def _inward(solids: Numbers, s: int, v: Vector) -> Vector:
+    """A direction of the world, in the solid's space."""
+    return (
+        solids[s, TURN] * v[0] + solids[s, TURN + 3] * v[1] + solids[s, TURN + 6] * v[2],
+        solids[s, TURN + 1] * v[0] + solids[s, TURN + 4] * v[1] + solids[s, TURN + 7] * v[2],
+        solids[s, TURN + 2] * v[0] + solids[s, TURN + 5] * v[1] + solids[s, TURN + 8] * v[2],
+    )
+
+
+@_compiled
+def _along(point: Vector, way: Vector, t: float) -> Vector:
+    return point[0] + t * way[0], point[1] + t * way[1], point[2] + t * way[2]
+
+
+@_compiled
+def _dot(a: Vector, b: Vector) -> float:
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+@_compiled
+def _into(solids: Numbers, s: int, origin: Vector, way: Vector) -> tuple[Vector, Vector, float, float]:
+    """A ray in the solid's space, and where it enters and leaves the bounding sphere (entry past exit: a miss)."""
+    scale = solids[s, SCALE]
+    away = origin[0] - solids[s, CENTRE], origin[1] - solids[s, CENTRE + 1], origin[2] - solids[s, CENTRE + 2]
+    near = _dot(away, way)
+    room = near * near - _dot(away, away) + (solids[s, BOUND] * scale) ** 2
+    if room <= 0.0:
+        return away, way, 1.0, 0.0
+    x, y, z = _inward(solids, s, away)
+    half = math.sqrt(room)
+    here = (x / scale, y / scale, z / scale)
+    return here, _inward(solids, s, way), max(-near - half, 0.0) / scale, (half - near) / scale
+
+
+@_compiled
+def _hit(solids: Numbers, parts: Numbers, origin: Vector, way: Vector) -> tuple[float, int, int]:
+    """Distance along the ray, solid and part of the first surface; solid -1 where there is none."""
+    best, which, part = _FAR, -1, -1
+    for s in range(len(solids)):
+        here, there, t, end = _into(solids, s, origin, way)
+        end = min(end, best / solids[s, SCALE])
+        for _ in range(48):
+            if t >= end:
+                break
+            d, nearest = _field(solids, s, parts, _along(here, there, t))
+            if d < _CLOSE:
+                best, which, part = t * solids[s, SCALE], s, nearest
+                break
+            t += _STEP * d
+    return best, which, part
+
+
+@_compiled
+def _lit(solids: Numbers, parts: Numbers, point: Vector, light: Vector) -> float:
+    """Share of the key light that reaches a point: 0 in full shadow, between in the penumbra."""
+    free = 1.0
+    for s in range(len(solids)):
+        here, there, t, end = _into(solids, s, point, light)
+        t = max(t, 0.03)
+        for _ in range(14):
+            if t >= end or free < 0.02:
+                break
+            d = _field(solids, s, parts, _along(here, there, t))[0]
+            # Softer further off, but never wider than the bounding sphere's margin, which would show as a disc.
+            free = min(free, max(d, 0.0) / min(0.02 + 0.14 * t, 0.18))
+            t += max(d, 0.05)
+    return free
+
+
+@_compiled
+def _facing(solids: Numbers, s: int, parts: Numbers, here: Vector) -> Vector:
+    """Unit normal, in the solid's space: four samples of the field."""
+    x, y, z, e = 0.0, 0.0, 0.0, 0.004
+    for corner in range(4):
+        i = 2.0 * (((corner + 3) >> 1) & 1) - 1.0
+        j = 2.0 * ((corner >> 1) & 1) - 1.0
+        k = 2.0 * (corner & 1) - 1.0
+        d = _field(solids, s, parts, (here[0] + e * i, here[1] + e * j, here[2] + e * k))[0]
+        x, y, z = x + i * d, y + j * d, z + k * d
+    length = math.sqrt(x * x + y * y + z * z) + 1e-12
+    return x / length, y / length, z / length
+
+
+@_compiled
+def _surface(scene: tuple[Numbers, Numbers, Numbers], hit: tuple[int, int], eye: tuple[Vector, Vector], out: Numbers):
+    """Colour of a solid's surface: paint, key light with shadow, sky and bounce light, occlusion, gloss, rim."""
+    world, solids, parts = scene
+    s, (point, way) = hit[0], eye
+    here = _into(solids, s, point, way)[0]
+    inner = _facing(solids, s, parts, here)
+    normal = _outward(solids, s, inner)
+    light = (world[LIGHT], world[LIGHT + 1], world[LIGHT + 2])
+    toward = _dot(normal, light)
+    key = toward * _lit(solids, parts, _along(point, normal, 0.02), light) if toward > 0.0 else 0.0
+    room = _field(solids, s, parts, _along(here, inner, 0.22))[0] / 0.22
+    free = 0.35 + 0.65 * min(max(room, 0.0), 1.0)
+    share, relief = _painted(solids[s], PAINT, here[0], here[1], here[2])
+    accent = solids[s, ACCENT_SHARE] if hit[1] > int(solids[s, FIRST]) else 0.0
+    rim = (1.0 - max(-_dot(normal, way), 0.0)) ** 3
+    between = (light[0] - way[0], light[1] - way[1], light[2] - way[2])
+    gloss = solids[s, GLOSS]
+    mirror = max(_dot(normal, between) / (math.sqrt(_dot(between, between)) + 1e-9), 0.0) ** (8.0 + 60.0 * gloss)
+    shine = gloss * (0.9 * mirror * min(1.0, 4.0 * key) + 0.2 * rim)
+    sky = 0.5 + 0.5 * normal[1]
+    for channel in range(3):
+        a = solids[s, PAINT + 6 + channel] * (1 - accent) + solids[s, ACCENT + channel] * accent
+        skin = (a + (solids[s, PAINT + 9 + channel] - a) * share) * relief
+        soft = free * (sky * world[SKY + channel] + (1 - sky) * world[BOUNCE + channel])
+        value = skin * (key * world[LIGHT_COLOUR + channel] + soft) + shine * world[LIGHT_COLOUR + channel]
+        out[channel] = value + solids[s, HAZE] * (0.6 * world[WALL + 6 + channel] - value)
+
+
+@_compiled
+def _ground(scene: tuple[Numbers, Numbers, Numbers], origin: Vector, way: Vector, out: Numbers):
+    """Colour of floor or wall where no solid is in the way; the solids throw their shadows on both."""
+    world, solids, parts = scene
+    wall = (world[WALL_Z] - origin[2]) / min(way[2], -1e-6)
+    floor = (world[FLOOR_Y] - origin[1]) / way[1] if way[1] < -1e-6 else _FAR
+    light = (world[LIGHT], world[LIGHT + 1], world[LIGHT + 2])
+    if floor < wall:
+        at, toward, point = FLOOR, light[1], _along(origin, way, floor)
+        share, relief = _painted(world, FLOOR, point[0], point[2], 0.0)
+        apart = (floor - wall) * way[2]
+    else:
+        at, toward, point = WALL, light[2], _along(origin, way, wall)
+        share, relief = _painted(world, WALL, point[0], point[1], 0.0)
+        apart = point[1] - world[FLOOR_Y]
+    key = max(toward, 0.0) * _lit(solids, parts, point, light)
+    corner = 1.0 - 0.35 * math.exp(-2.0 * abs(apart))
+    for channel in range(3):
+        a = world[at + 6 + channel]
+        skin = (a + (world[at + 9 + channel] - a) * share) * relief
+        out[channel] = skin * (key * world[LIGHT_COLOUR + channel] + 0.8 * world[SKY + channel]) * corner
+
+
+@_compiled
+def _look(scene: tuple[Numbers, Numbers, Numbers], u: float, v: float, out: Numbers) -> int:
+    """Fill `out` with the colour seen through a point of the image plane (v upwards); returns the part, -1 for none."""
+    world, solids, parts = scene
+    x = u * world[RIGHT] + v * world[UP] + world[FOCAL] * world[AHEAD]
+    y = u * world[RIGHT + 1] + v * world[UP + 1] + world[FOCAL] * world[AHEAD + 1]
+    z = u * world[RIGHT + 2] + v * world[UP + 2] + world[FOCAL] * world[AHEAD + 2]
+    length = math.sqrt(x * x + y * y + z * z)
+    way = (x / length, y / length, z / length)
+    origin = (world[EYE], world[EYE + 1], world[EYE + 2])
+    t, s, part = _hit(solids, parts, origin, way)
+    if s < 0:
+        _ground(scene, origin, way, out)
+    else:
+        _surface(scene, (s, part), (_along(origin, way, t), way), out)
+    return part
+
+
+@_compiled
+def _exposed(scene: tuple[Numbers, Numbers, Numbers], light: Numbers, which: NDArray[np.int64]) -> None:
+    """Fill `light` [n, n, 3] with linear light: one sample a pixel, two more where the outline of a part passes."""
+    side, colour = len(light), np.empty(3)
+    for row in range(side):
+        for column in range(side):
+            u, v = (2.0 * column + 1.0) / side - 1.0, 1.0 - (2.0 * row + 1.0) / side
+            which[row, column] = _look(scene, u, v, light[row, column])
+    for row in range(side):
+        for column in range(side):
+            here, outline = which[row, column], False
+            for step in range(-1, 2, 2):
+                outline |= which[min(max(row + step, 0), side - 1), column] != here
+                outline |= which[row, min(max(column + step, 0), side - 1)] != here
+            if not outline:
+                continue
+            for corner in range(2):
+                du, dv = _GRID[corner]
+                u, v = (2.0 * (column + du) + 1.0) / side - 1.0, 1.0 - (2.0 * (row + dv) + 1.0) / side
+                _look(scene, u, v, colour)
+                for channel in range(3):
+                    light[row, column, channel] += colour[channel]
+            for channel in range(3):
+                light[row, column, channel] /= 3.0
+
+
+@_compiled
+def _developed(world: Numbers, light: Numbers, image: NDArray[np.uint8]) -> None:
+    """Exposure, vignette, a soft shoulder, gamma 2 (a square root is exact everywhere) and grain, to bytes."""
+    side, film = len(light), int(world[FILM])
+    for row in range(side):
+        for column in range(side):
+            u, v = (2.0 * column + 1.0) / side - 1.0, (2.0 * row + 1.0) / side - 1.0
+            gain = world[EXPOSURE] * (1.0 - world[VIGNETTE] * (u * u + v * v))
+            for channel in range(3):
+                value = max(light[row, column, channel] * gain, 0.0)
+                value = math.sqrt(1.2 * value / (1.0 + 0.35 * value))
+                noise = _hash(film + column, row, channel) + _hash(film - column, row, 5 + channel) - 1.0
+                image[row, column, channel] = int(min(max(255.0 * (value + world[GRAIN] * noise) + 0.5, 0.0), 255.0))
+
+
+def render(scene: Scene, side: int) -> NDArray[np.uint8]:
+    """The picture of a scene, uint8 [side, side, 3]; a pure function of its numbers."""
+    light = np.empty((side, side, 3))
+    image = np.empty((side, side, 3), dtype=np.uint8)
+    _exposed((scene.world, scene.solids, scene.parts), light, np.empty((side, side), dtype=np.int64))
+    _developed(scene.world, light, image)
+    return image

@@ -1,0 +1,161 @@
+"""`dataset.json`: a Croissant 1.0 description (JSON-LD), as far as is known; what a source does not say is left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from topfive.records import Manifest
+
+CONTEXT: dict[str, Any] = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "citeAs": "cr:citeAs",
+    "column": "cr:column",
+    "conformsTo": "dct:conformsTo",
+    "cr": "http://mlcommons.org/croissant/",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "dct": "http://purl.org/dc/terms/",
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    "extract": "cr:extract",
+    "field": "cr:field",
+    "fileObject": "cr:fileObject",
+    "fileProperty": "cr:fileProperty",
+    "fileSet": "cr:fileSet",
+    "format": "cr:format",
+    "includes": "cr:includes",
+    "isLiveDataset": "cr:isLiveDataset",
+    "jsonPath": "cr:jsonPath",
+    "key": "cr:key",
+    "md5": "cr:md5",
+    "parentField": "cr:parentField",
+    "path": "cr:path",
+    "rai": "http://mlcommons.org/croissant/RAI/",
+    "recordSet": "cr:recordSet",
+    "references": "cr:references",
+    "regex": "cr:regex",
+    "repeated": "cr:repeated",
+    "replace": "cr:replace",
+    "sc": "https://schema.org/",
+    "separator": "cr:separator",
+    "source": "cr:source",
+    "subField": "cr:subField",
+    "transform": "cr:transform",
+}
+_TYPES = {"string": "sc:Text", "int32": "sc:Integer", "int64": "sc:Integer", "double": "sc:Float", "bool": "sc:Boolean"}
+
+
+def describe(name: str, description: str, manifest: Manifest, pictures: list[dict[str, Any]]) -> dict[str, Any]:
+    """The content of `dataset.json`; `pictures` are the FileObjects and FileSets that hold the images.
+
+    A FileObject's `contentUrl` is the manifest's `container`, so that readers can see from `contentSize` whether an
+    archive has changed since.
+    """
+    return {
+        "@context": CONTEXT,
+        "@type": "sc:Dataset",
+        "conformsTo": "http://mlcommons.org/croissant/1.0",
+        "name": name,
+        "description": description,
+        "version": "1.0.0",
+        "distribution": [
+            *pictures,
+            _beside("manifest.parquet", "application/x-parquet"),
+            _beside("classes.tsv", "text/tab-separated-values"),
+        ],
+        "recordSet": [_splits(manifest), _classes(), _images(manifest)],
+    }
+
+
+def archive(container: Path, size: int, sha256: str) -> list[dict[str, Any]]:
+    """A tar archive that is read in place, and the pictures in it."""
+    return [
+        {
+            "@type": "cr:FileObject",
+            "@id": container.name,
+            "name": container.name,
+            "contentUrl": str(container),
+            "contentSize": f"{size} B",
+            "encodingFormat": "application/x-tar",
+            "sha256": sha256,
+        },
+        {
+            "@type": "cr:FileSet",
+            "@id": f"{container.name}:pictures",
+            "name": f"{container.name}:pictures",
+            "containedIn": {"@id": container.name},
+            "encodingFormat": "image/jpeg",
+            "includes": "**/*",
+        },
+    ]
+
+
+def folder(root: Path) -> list[dict[str, Any]]:
+    """A folder of pictures that are read where they lie."""
+    return [
+        {
+            "@type": "cr:FileSet",
+            "@id": "pictures",
+            "name": "pictures",
+            "encodingFormat": "image/jpeg",
+            "includes": f"{root}/**/*",
+        }
+    ]
+
+
+def _beside(name: str, kind: str) -> dict[str, Any]:
+    """A file of the dataset folder; a FileSet, since a FileObject must carry a hash and the manifest may be redone."""
+    return {"@type": "cr:FileSet", "@id": name, "name": name, "encodingFormat": kind, "includes": name}
+
+
+def _field(record_set: str, name: str, kind: str, file: str) -> dict[str, Any]:
+    return {
+        "@type": "cr:Field",
+        "@id": f"{record_set}/{name}",
+        "name": name,
+        "dataType": kind,
+        "source": {"fileSet": {"@id": file}, "extract": {"column": name}},
+    }
+
+
+def _splits(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "@type": "cr:RecordSet",
+        "@id": "splits",
+        "name": "splits",
+        "dataType": "cr:Split",
+        "key": {"@id": "splits/name"},
+        "field": [{"@type": "cr:Field", "@id": "splits/name", "name": "name", "dataType": "sc:Text"}],
+        "data": [{"splits/name": name} for name in manifest.splits()],
+    }
+
+
+def _classes() -> dict[str, Any]:
+    kinds = {"index": "sc:Integer", "wnid": "sc:Text", "name": "sc:Text"}
+    return {
+        "@type": "cr:RecordSet",
+        "@id": "classes",
+        "name": "classes",
+        "key": {"@id": "classes/index"},
+        "field": [_field("classes", name, kind, "classes.tsv") for name, kind in kinds.items()],
+    }
+
+
+def _images(manifest: Manifest) -> dict[str, Any]:
+    schema = manifest.table.schema
+    fields = [
+        _field("images", entry.name, _TYPES.get(str(entry.type), "sc:Text"), "manifest.parquet") for entry in schema
+    ]
+    for entry in fields:
+        if entry["name"] == "split":
+            entry["references"] = {"field": {"@id": "splits/name"}}
+        if entry["name"] == "class_index":
+            entry["references"] = {"field": {"@id": "classes/index"}}
+    return {
+        "@type": "cr:RecordSet",
+        "@id": "images",
+        "name": "images",
+        "key": {"@id": "images/image_id"},
+        "field": fields,
+    }

@@ -1,0 +1,63 @@
+"""Top-1 and top-5 error of predictions against a truth: the protocol that everything else reports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from topfive.records import BadInput, Predictions, Scores, Truth
+from topfive.scoring.intervals import wilson
+from topfive.scoring.marking import Marks, mark
+
+PROTOCOL = "ilsvrc-top5/1"
+"""An image counts as correct at k where any of its allowed labels is among the first k guesses; images without a
+valid label are left out and counted as dropped; intervals are Wilson's 95 %."""
+
+
+def score(
+    predictions: Predictions, truth: Truth, *, restrict: bool = False, where: str | Path = "predictions"
+) -> Scores:
+    """Score by PROTOCOL, joined on image_id (order says nothing) and wnid.
+
+    The truth's classes may be all of the model's or some of them; the guesses then still come from all of the model's
+    classes, unless `restrict` limits them to the truth's (this needs logits, and `restricted` says so). `per_class`
+    counts an image under each of its allowed labels and lists the classes that have images. Raises BadInput on missing,
+    unknown or repeated ids, on classes that the model lacks, and on fewer guesses than five (or than all classes).
+    """
+    marks = mark(predictions, truth, restrict=restrict, where=where)
+    need = min(5, len(truth.classes if restrict else predictions.classes))
+    if marks.n_guesses < need:
+        raise BadInput(
+            f"hold {marks.n_guesses} guesses an image, and top-5 error needs {need}",
+            where=where,
+            fix="Predict anew and keep the five best classes",
+        )
+    n = len(marks.ids)
+    top1, top5 = (int(np.count_nonzero(marks.correct(k))) for k in (1, 5))
+    return Scores(
+        n=n,
+        protocol=PROTOCOL,
+        truth=truth.name,
+        classes=truth.classes.digest if restrict else predictions.classes.digest,
+        view=predictions.view,
+        top1_correct=top1,
+        top5_correct=top5,
+        top1_error=(n - top1) / n,
+        top5_error=(n - top5) / n,
+        top1_error_interval=wilson(n - top1, n),
+        top5_error_interval=wilson(n - top5, n),
+        dropped=marks.dropped,
+        restricted=restrict,
+        per_class=_per_class(marks, truth),
+    )
+
+
+def _per_class(marks: Marks, truth: Truth) -> dict[str, tuple[int, int, int]]:
+    image = np.repeat(np.arange(len(marks.ids)), truth.n_labels[truth.n_labels > 0])
+    size = len(truth.classes)
+    columns = [np.bincount(truth.labels, minlength=size)]
+    for k in (1, 5):
+        columns.append(np.bincount(truth.labels[marks.correct(k)[image]], minlength=size))
+    counts = np.stack(columns, axis=1).tolist()
+    return {wnid: (n, top1, top5) for wnid, (n, top1, top5) in zip(truth.classes.wnids, counts, strict=True) if n}

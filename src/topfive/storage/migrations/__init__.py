@@ -1,0 +1,1 @@
+"""The steps that build the tables, run by `open_database` through Alembic."""

@@ -1,0 +1,102 @@
+"""One synset as a card, and the way between two synsets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from topfive.taxonomy.data_noun import DATA_NOUN, read_gloss
+from topfive.taxonomy.ilsvrc import ilsvrc_classes, ilsvrc_leaf_counts
+from topfive.taxonomy.table import wordnet
+
+
+@dataclass(frozen=True)
+class SynsetCard:
+    """What there is to say of one synset.
+
+    `words` are the lemmas joined by ', '; `gloss` is None where no WordNet 3.0 is installed; `parents` and `children`
+    are wnids, instances included; `n_leaves` counts the ILSVRC classes at or below; `height` and `depth` are the
+    longest ways down and up; `class_index` is None for what is no ILSVRC class.
+    """
+
+    wnid: str
+    words: str
+    gloss: str | None
+    parents: tuple[str, ...]
+    children: tuple[str, ...]
+    n_leaves: int
+    height: int
+    depth: int
+    class_index: int | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The keys of `topfive taxonomy show --json`."""
+        return {
+            "wnid": self.wnid,
+            "words": self.words,
+            "gloss": self.gloss,
+            "parents": list(self.parents),
+            "children": list(self.children),
+            "n_leaves": self.n_leaves,
+            "height": self.height,
+            "depth": self.depth,
+            "class_index": self.class_index,
+        }
+
+
+@dataclass(frozen=True)
+class SynsetPath:
+    """How two synsets hang together.
+
+    `common` are their lowest common ancestors, the one of least height first; `height` is its height; `from_a` and
+    `from_b` are the shortest ways up to it, from the synset itself to the ancestor, both included.
+    """
+
+    a: str
+    b: str
+    common: tuple[str, ...]
+    height: int
+    from_a: tuple[str, ...]
+    from_b: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The keys of `topfive taxonomy path --json`."""
+        return {
+            "a": self.a,
+            "b": self.b,
+            "common": list(self.common),
+            "height": self.height,
+            "from_a": list(self.from_a),
+            "from_b": list(self.from_b),
+        }
+
+
+def show(wnid: str, *, data_noun: Path = DATA_NOUN) -> SynsetCard:
+    """The card of a synset; its gloss is read from the WordNet 3.0 noun file at `data_noun` if there is one.
+
+    Raises BadInput for what is no noun synset of WordNet 3.0.
+    """
+    graph = wordnet()
+    position = graph.position(wnid)
+    return SynsetCard(
+        wnid=wnid,
+        words=graph.words(wnid),
+        gloss=read_gloss(data_noun, wnid, graph.lemmas(wnid)),
+        parents=graph.parents(wnid),
+        children=graph.children(wnid),
+        n_leaves=int(ilsvrc_leaf_counts()[position]),
+        height=graph.height(wnid),
+        depth=graph.depth(wnid),
+        class_index=ilsvrc_classes().index.get(wnid),
+    )
+
+
+def path(a: str, b: str) -> SynsetPath:
+    """The lowest common ancestors of two synsets and the ways up to the one of least height.
+
+    Raises BadInput for what is no noun synset of WordNet 3.0.
+    """
+    graph = wordnet()
+    common = tuple(sorted(graph.lowest_common(a, b), key=lambda wnid: (graph.height(wnid), wnid)))
+    return SynsetPath(a, b, common, graph.height(common[0]), graph.chain(a, common[0]), graph.chain(b, common[0]))

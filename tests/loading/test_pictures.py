@@ -1,0 +1,179 @@
+"""Pictures: manifest order, short last batch, any number of threads, flat memory, and refusals that name the image."""
+
+from __future__ import annotations
+
+import gc
+import io
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from topfive.loading import BadImage, Pictures, apply_view
+from topfive.records import UNKNOWN, BadInput, ClassList, Dataset, Manifest, View
+
+VIEW = View(12, 10, "bilinear")
+
+
+def picture(i: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((14, 16, 3), i, dtype=np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def packed(folder: Path, files: list[bytes], about: dict[str, object] | None = None) -> Dataset:
+    """A dataset whose images lie one after another in one file."""
+    (folder / "shards").mkdir()
+    (folder / "shards" / "a.tar").write_bytes(b"head" + b"".join(files))
+    sizes = [len(data) for data in files]
+    columns = {
+        "image_id": [f"image_{i}" for i in range(len(files))],
+        "container": ["shards/a.tar"] * len(files),
+        "offset": (4 + np.concatenate([[0], np.cumsum(sizes)])[:-1]).astype(np.int64),
+        "size": sizes,
+        "class_index": [i % 3 for i in range(len(files))],
+        "split": ["train"] * len(files),
+    }
+    classes = ClassList(("a", "b", "c"), ("a", "b", "c"))
+    return Dataset(folder, Manifest.from_columns(columns, classes), about or {})
+
+
+def loose(folder: Path, files: list[bytes]) -> Dataset:
+    """A dataset whose images are files of their own."""
+    for i, data in enumerate(files):
+        (folder / f"{i}.png").write_bytes(data)
+    columns = {
+        "image_id": [f"image_{i}" for i in range(len(files))],
+        "container": [f"{i}.png" for i in range(len(files))],
+        "size": [len(data) for data in files],
+        "split": ["val"] * len(files),
+    }
+    return Dataset(folder, Manifest.from_columns(columns, ClassList(("a",), ("a",))))
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+@pytest.mark.parametrize("batch_size", [1, 7, 64, 1000])
+def test_every_image_once_in_order_with_a_short_last_batch(tmp_path: Path, workers: int, batch_size: int) -> None:
+    dataset = packed(tmp_path, [picture(i) for i in range(100)])
+    pictures = Pictures(dataset, dataset.manifest, workers=workers)
+    said: list[float] = []
+    batches = list(pictures.batches(VIEW, batch_size, lambda what, done, total, unit="": said.append(done)))
+    sizes = [len(batch) for batch in batches]
+    assert sum(sizes) == len(pictures) == 100
+    assert set(sizes[:-1]) <= {batch_size}
+    for batch in batches:
+        batch.check()
+    assert sum((batch.ids for batch in batches), ()) == pictures.ids
+    assert [int(image[0, 0, 0]) for batch in batches for image in batch.images] == list(range(100))
+    assert [int(i) for batch in batches for i in batch.class_index] == [i % 3 for i in range(100)]  # type: ignore[union-attr]
+    assert said == [0, *np.cumsum(sizes)]
+
+
+def test_arrays_take_and_read_agree(tmp_path: Path) -> None:
+    dataset = packed(tmp_path, [picture(i) for i in range(30)])
+    pictures = Pictures(dataset, dataset.manifest)
+    everything = pictures.arrays(VIEW)
+    assert everything.shape == (30, 10, 10, 3)
+    rows = np.array([29, 3, 3 + 4])
+    some = pictures.take(rows)
+    assert some.ids == ("image_29", "image_3", "image_7")
+    np.testing.assert_array_equal(some.arrays(VIEW), everything[rows])
+    np.testing.assert_array_equal(pictures.take(pictures.class_index == 1).arrays(VIEW), everything[1::3])  # type: ignore[operator]
+    assert pictures.read(5) == picture(5)
+    np.testing.assert_array_equal(apply_view(pictures.read(5), VIEW), everything[5])
+    nothing = pictures.take(np.zeros(30, dtype=bool))
+    assert list(nothing.batches(VIEW)) == []
+    assert nothing.arrays(VIEW).shape == (0, 10, 10, 3)
+
+
+def test_hidden_labels_are_nowhere_in_it(tmp_path: Path) -> None:
+    dataset = packed(tmp_path, [picture(i) for i in range(9)])
+    pictures = Pictures(dataset, dataset.manifest, labels=False)
+    for one in (pictures, pictures.take(np.arange(4))):
+        assert one.class_index is None
+        assert set(one.manifest.class_index) == {UNKNOWN}
+        assert set(one.dataset.manifest.class_index) == {UNKNOWN}
+        assert all(batch.class_index is None for batch in one.batches(VIEW, 2))
+    assert dataset.manifest.class_index[1] == 1
+
+
+def test_a_picture_that_does_not_decode_is_named_and_stops(tmp_path: Path) -> None:
+    files = [picture(i) for i in range(40)]
+    files[23] = files[23][:60]
+    dataset = packed(tmp_path, files)
+    got = []
+    with pytest.raises(BadImage, match=r"shards/a\.tar, image image_23: is cut short.*dataset verify"):
+        got.extend(batch.ids for batch in Pictures(dataset, dataset.manifest).batches(VIEW, 10))
+    assert len(got) == 2
+    assert threading.active_count() < 4
+
+
+def test_missing_short_and_changed_containers_are_named(tmp_path: Path) -> None:
+    files = [picture(i) for i in range(5)]
+    size = 4 + sum(len(data) for data in files)
+    about = {"distribution": [{"@type": "cr:FileObject", "contentUrl": "shards/a.tar", "contentSize": f"{size} B"}]}
+    dataset = packed(tmp_path, files, about)
+    archive = tmp_path / "shards" / "a.tar"
+    Pictures(dataset, dataset.manifest).arrays(VIEW)
+    whole = archive.read_bytes()
+    archive.write_bytes(whole + b"more")
+    with pytest.raises(BadInput, match=rf"a\.tar, image image_0: has {size + 4} bytes and had {size}"):
+        Pictures(dataset, dataset.manifest).arrays(VIEW)
+    archive.write_bytes(whole[:-3])
+    bare = Dataset(dataset.root, dataset.manifest)
+    with pytest.raises(BadInput, match=r"a\.tar, image image_4: ends before"):
+        Pictures(bare, bare.manifest).arrays(VIEW)
+    archive.unlink()
+    with pytest.raises(BadInput, match=r"a\.tar, image image_0: cannot be read \(No such file"):
+        Pictures(bare, bare.manifest).arrays(VIEW)
+
+
+def test_files_of_their_own_are_read_and_not_kept_open(tmp_path: Path) -> None:
+    dataset = loose(tmp_path, [picture(i) for i in range(20)])
+    before = len(os.listdir("/proc/self/fd"))
+    pictures = Pictures(dataset, dataset.manifest)
+    assert pictures.arrays(VIEW)[:, 0, 0, 0].tolist() == list(range(20))
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_archives_are_closed_with_the_last_pictures(tmp_path: Path) -> None:
+    dataset = packed(tmp_path, [picture(i) for i in range(4)])
+    before = len(os.listdir("/proc/self/fd"))
+    pictures = Pictures(dataset, dataset.manifest)
+    pictures.read(0)
+    some = pictures.take(np.arange(2))
+    del pictures
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) == before + 1
+    assert some.read(1) == picture(1)
+    del some
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_leaving_early_stops_the_threads_and_little_is_decoded_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = packed(tmp_path, [picture(i % 250) for i in range(500)])
+    pictures = Pictures(dataset, dataset.manifest)
+    reads: list[int] = []
+    plain = Pictures.read
+    monkeypatch.setattr(Pictures, "read", lambda self, i: reads.append(i) or plain(self, i))
+    batches = pictures.batches(VIEW, 10)
+    next(batches)
+    batches.close()
+    assert len(reads) <= 40
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
+
+
+def test_unusable_arguments_are_refused(tmp_path: Path) -> None:
+    dataset = packed(tmp_path, [picture(0)])
+    with pytest.raises(BadInput, match="0 threads"):
+        Pictures(dataset, dataset.manifest, workers=0)
+    with pytest.raises(BadInput, match="a batch of 0"):
+        next(Pictures(dataset, dataset.manifest).batches(VIEW, 0))
+    with pytest.raises(BadInput, match="does not fit"):
+        next(Pictures(dataset, dataset.manifest).batches(View(8, 10)))

@@ -1,0 +1,365 @@
+"""The engine: schedules, pixels, chance, training to the same weights however it is stopped, fitted networks."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from topfive.loading import Pictures
+from topfive.records import BadInput, Dataset, View, WorkFailed
+from topfive.systems import FitLog
+from toy.drawn import SHAPES, drawn_set, pictures
+
+torch = pytest.importorskip("torch")
+
+from topfive.systems import engine  # noqa: E402
+from topfive.systems.engine.chance import reseed, seeded  # noqa: E402
+from topfive.systems.engine.checkpoints import newest_checkpoint, save_checkpoint  # noqa: E402
+from topfive.systems.engine.optimisers import optimiser  # noqa: E402
+from topfive.systems.engine.pixels import Store, colour_shift, floats, principal_colours, zoomed  # noqa: E402
+from topfive.systems.engine.schedules import learning_rate  # noqa: E402
+
+VIEW = View(32, 28, "bilinear", mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
+SETTINGS = engine.Training(
+    view=VIEW,
+    train_resize_px=32,
+    train_crop_px=24,
+    epochs=4,
+    batch_size=16,
+    lr=0.05,
+    weight_decay=1e-4,
+    schedule="cosine",
+    warmup_epochs=1.0,
+    colour_sigma=0.1,
+    smallest_scale=0.8,
+    average_decay=0.9,
+)
+
+
+def network(n_classes: int = len(SHAPES), width: int = 8) -> Any:
+    """Every kind of layer that has a state or a chance of its own: normalisation and dropout."""
+    nn = torch.nn
+    return nn.Sequential(
+        nn.Conv2d(3, width, 5, 2),
+        nn.BatchNorm2d(width),
+        nn.ReLU(),
+        nn.Conv2d(width, 16, 3, 2),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Dropout(0.2),
+        nn.Linear(16, n_classes),
+    )
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return drawn_set(tmp_path_factory.mktemp("drawn"), train=9, tune=3, val=12, px=32)
+
+
+def trained(drawn: Dataset, settings: engine.Training = SETTINGS, *, seed: int = 3, log: FitLog = FitLog()) -> Any:  # noqa: B008
+    with seeded(seed, "initial weights"):
+        made = network()
+    engine.train(made, pictures(drawn, "train"), pictures(drawn, "tune"), settings, seed=seed, log=log)
+    return made
+
+
+def same(a: Any, b: Any) -> bool:
+    a, b = a.state_dict(), b.state_dict()
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+# Schedules and settings
+
+
+def test_schedules_by_hand() -> None:
+    step = replace(SETTINGS, schedule="step", epochs=10, warmup_epochs=0.0, drops=(0.5, 0.8), lr=1.0)
+    rates = [learning_rate(step, i, 2) for i in range(20)]
+    assert rates == pytest.approx([1.0] * 10 + [0.1] * 6 + [0.01] * 4)
+    cosine = replace(step, schedule="cosine", epochs=4)
+    assert [learning_rate(cosine, i, 1) for i in range(4)] == pytest.approx(
+        [1.0, 0.5 + 0.5 / math.sqrt(2), 0.5, 0.5 - 0.5 / math.sqrt(2)]
+    )
+    triangle = replace(step, schedule="linear", epochs=6, warmup_epochs=2.0)
+    assert [learning_rate(triangle, i, 1) for i in range(6)] == pytest.approx([1 / 3, 2 / 3, 1.0, 0.75, 0.5, 0.25])
+
+
+@pytest.mark.parametrize("schedule", ["step", "cosine", "linear"])
+def test_rates_stay_positive_and_below_the_peak(schedule: Any) -> None:
+    settings = replace(SETTINGS, schedule=schedule, epochs=7, warmup_epochs=1.5, lr=0.3)
+    rates = [learning_rate(settings, i, 5) for i in range(35)]
+    assert min(rates) > 0
+    assert max(rates) == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("epochs", 0),
+        ("batch_size", 1),
+        ("lr", 0.0),
+        ("lr", math.nan),
+        ("momentum", 1.0),
+        ("train_crop_px", 33),
+        ("smallest_scale", 0.0),
+        ("warmup_epochs", 4.0),
+        ("drops", (0.8, 0.5)),
+        ("optimiser", "lamb"),
+        ("schedule", "polynomial"),
+    ],
+)
+def test_settings_that_cannot_train_are_refused_by_name(field: str, value: Any) -> None:
+    with pytest.raises(BadInput, match=field):
+        replace(SETTINGS, **{field: value}).check()
+
+
+# Chance
+
+
+def test_seeded_leaves_the_callers_stream_as_it_was() -> None:
+    with seeded(0, "outer"):
+        before = torch.random.get_rng_state()
+        with seeded(5, "weights"):
+            first = torch.rand(4)
+            reseed(5, "weights")
+            assert torch.equal(torch.rand(4), first)
+        with seeded(5, "other"):
+            assert not torch.equal(torch.rand(4), first)
+        assert torch.equal(torch.random.get_rng_state(), before)
+
+
+# Pixels
+
+
+def test_floats_equal_the_plain_formula_and_lie_channels_last() -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (3, 5, 7, 3), dtype=np.uint8)
+    colour = rng.normal(0, 0.1, (3, 3)).astype(np.float32)
+    plain = (images / 255 + colour[:, None, None] - np.array(VIEW.mean)) / np.array(VIEW.std)
+    images.setflags(write=False)
+    found = floats(images, VIEW, colour=colour)
+    np.testing.assert_allclose(found.permute(0, 2, 3, 1).numpy(), plain, atol=2e-6)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    assert float(floats(np.full((1, 2, 2, 3), 255, np.uint8), VIEW)[0, 0, 0, 0]) == pytest.approx(3.0)
+
+
+def test_a_store_gives_the_same_pixels_from_memory_and_from_the_files(drawn: Dataset) -> None:
+    train = pictures(drawn, "train")
+    kept, streamed = Store(train, VIEW, 100), Store(train, VIEW, 0)
+    positions = np.array([5, 0, 53, 7, 7, 20])
+    for a, b in zip(kept.batches(positions, 4), streamed.batches(positions, 4), strict=True):
+        assert len(a) in (4, 2)
+        np.testing.assert_array_equal(a, b)
+
+
+def test_principal_colours_are_eigenvectors_times_eigenvalues(drawn: Dataset) -> None:
+    store = Store(pictures(drawn, "train"), VIEW, 100)
+    pixels = np.concatenate(list(store.batches(np.arange(54), 54))).reshape(-1, 3) / 255
+    covariance = np.cov(pixels.T, bias=True)
+    rows = principal_colours(store)
+    for row in rows:
+        eigenvalue = np.linalg.norm(row)
+        np.testing.assert_allclose(covariance @ row, eigenvalue * row, atol=1e-6)
+        assert row[np.argmax(abs(row))] > 0
+    assert np.linalg.norm(rows, axis=1).sum() == pytest.approx(np.trace(covariance), rel=1e-4)
+
+
+def test_colour_shifts_belong_to_the_picture_and_have_the_stated_spread() -> None:
+    components = np.diag([0.2, 0.02, 0.004])
+    positions = np.arange(20_000)
+    shifts = colour_shift(components, 0.1, seed=1, epoch=2, positions=positions)
+    np.testing.assert_allclose(shifts.std(axis=0), [0.02, 0.002, 0.0004], rtol=0.02)
+    np.testing.assert_allclose(shifts.mean(axis=0) / shifts.std(axis=0), 0, atol=0.02)
+    assert np.abs(np.corrcoef(shifts.T) - np.eye(3)).max() < 0.02
+    some = positions[[7, 3, 9_999]]
+    np.testing.assert_array_equal(colour_shift(components, 0.1, seed=1, epoch=2, positions=some), shifts[some])
+    assert not np.array_equal(colour_shift(components, 0.1, seed=1, epoch=3, positions=some), shifts[some])
+
+
+def test_zooming_keeps_a_flat_picture_flat_and_the_same_size_untouched() -> None:
+    flat = torch.full((1, 3, 30, 30), 0.25)
+    assert torch.allclose(zoomed(flat, 24), torch.full((1, 3, 24, 24), 0.25))
+    assert zoomed(flat, 30) is flat
+
+
+# Optimisers
+
+
+def test_one_step_of_sgd_by_hand_and_no_decay_on_vectors() -> None:
+    layer = torch.nn.Linear(1, 1)
+    torch.nn.init.constant_(layer.weight, 2.0)
+    torch.nn.init.constant_(layer.bias, 3.0)
+    made = optimiser(layer, replace(SETTINGS, lr=0.1, weight_decay=0.5, decay_all=False))
+    for _ in range(2):
+        made.zero_grad()
+        layer(torch.ones(1, 1)).backward()
+        made.step()
+    # Gradients are 1; the weight's get 0.5 w. First 2 - 0.1 (1 + 1) = 1.8, then momentum 0.9 * 2 + 1 + 0.9 = 3.7.
+    assert float(layer.weight.detach()) == pytest.approx(1.8 - 0.37)
+    assert float(layer.bias.detach()) == pytest.approx(3.0 - 0.1 - 0.19)
+
+
+# Training
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_weights_and_leaves_no_trace(drawn: Dataset) -> None:
+    before = torch.random.get_rng_state()
+    rows: list[dict[str, float]] = []
+    seen: list[float] = []
+    log = FitLog(lambda what, done, total, unit="": seen.append(done), lambda values: rows.append(dict(values)))
+    first = trained(drawn, log=log)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert same(first, trained(drawn))
+    assert not same(first, trained(drawn, seed=4))
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    assert all(row.keys() == {"epoch", "loss", "lr", "images_per_s", "tune_error"} for row in rows)
+    assert seen[-1] == 4 * 54
+    assert not first.training
+
+
+@pytest.mark.slow
+def test_memory_at_hand_does_not_change_the_weights(drawn: Dataset) -> None:
+    assert same(trained(drawn), trained(drawn, replace(SETTINGS, cache_mb=0)))
+
+
+class _KilledError(Exception):
+    pass
+
+
+def _killed_after(epochs: int, folder: Path) -> FitLog:
+    def metrics(values: Any) -> None:
+        if values["epoch"] > epochs:
+            raise _KilledError
+
+    return FitLog(metrics=metrics, checkpoints=folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+def test_a_resumed_fit_equals_one_that_was_never_stopped(drawn: Dataset, tmp_path: Path, kind: Any) -> None:
+    settings = replace(SETTINGS, optimiser=kind, lr=0.01)
+    whole = trained(drawn, settings)
+    with pytest.raises(_KilledError):
+        trained(drawn, settings, log=_killed_after(3, tmp_path))
+    epochs: list[float] = []
+    log = FitLog(metrics=lambda values: epochs.append(values["epoch"]), checkpoints=tmp_path)
+    assert same(trained(drawn, settings, log=log), whole)
+    assert epochs == [4]
+    assert sorted(path.name for path in tmp_path.glob("*.json")) == ["epoch-00003.json", "epoch-00004.json"]
+
+
+@pytest.mark.slow
+def test_a_damaged_checkpoint_falls_back_and_another_fits_is_refused(drawn: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(_KilledError):
+        trained(drawn, log=_killed_after(3, tmp_path))
+    newest = tmp_path / "epoch-00003.safetensors"
+    content = bytearray(newest.read_bytes())
+    content[-1] ^= 1
+    newest.write_bytes(content)
+    epochs: list[float] = []
+    with pytest.warns(UserWarning, match="epoch-00003"):
+        resumed = trained(
+            drawn, log=FitLog(metrics=lambda values: epochs.append(values["epoch"]), checkpoints=tmp_path)
+        )
+    assert epochs == [3, 4]
+    assert same(resumed, trained(drawn))
+    with pytest.raises(BadInput, match="another fit"):
+        trained(drawn, replace(SETTINGS, lr=0.06), log=FitLog(checkpoints=tmp_path))
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_no_number_stops_with_the_step_and_spoils_no_checkpoint(drawn: Dataset, tmp_path: Path) -> None:
+    wild = replace(SETTINGS, lr=1e30, warmup_epochs=0.0)
+    with pytest.raises(WorkFailed, match=r"after step \d+ \(epoch 1, lr 9\.9e\+29, images train_"):
+        trained(drawn, wild, log=FitLog(checkpoints=tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_bfloat16_and_clipping_train_too(drawn: Dataset) -> None:
+    losses: list[float] = []
+    settings = replace(SETTINGS, precision="bf16", clip_norm=1.0, label_smoothing=0.1, nesterov=True)
+    trained(drawn, settings, log=FitLog(metrics=lambda values: losses.append(values["loss"])))
+    assert losses[-1] < losses[0]
+
+
+def test_pictures_without_labels_cannot_train(drawn: Dataset) -> None:
+    hidden = Pictures(drawn, drawn.manifest.rows("train"), labels=False)
+    with pytest.raises(BadInput, match="train: has no labelled images"):
+        engine.train(network(), hidden, pictures(drawn, "tune"), SETTINGS, seed=0, log=FitLog())
+
+
+def test_checkpoints_keep_two_and_give_tensors_back(tmp_path: Path) -> None:
+    assert newest_checkpoint(tmp_path, "fit") is None
+    for epoch in (1, 2, 3):
+        save_checkpoint(tmp_path, epoch, {"a.b": torch.full((2, 3), float(epoch)).T}, "fit")
+    assert len(list(tmp_path.iterdir())) == 4
+    found = newest_checkpoint(tmp_path, "fit")
+    assert found is not None
+    assert found[0] == 3
+    assert torch.equal(found[1]["a.b"], torch.full((3, 2), 3.0))
+
+
+# Fitted networks
+
+
+def fitted(drawn: Dataset) -> engine.FittedNetwork:
+    with seeded(1, "weights"):
+        made = network(width=6)
+        torch.nn.init.uniform_(made[1].running_mean, -1, 1)
+    return engine.FittedNetwork(made, system="toy", architecture={"width": 6}, classes=drawn.classes, view=VIEW)
+
+
+def test_scores_are_the_same_bits_for_any_batch_size_and_order(drawn: Dataset) -> None:
+    system, val = fitted(drawn), pictures(drawn, "val")
+    scores = system.scores(val)
+    assert scores.shape == (72, 6)
+    assert scores.dtype == np.float32
+    for batch_size in (1, 7, 64, 500):
+        np.testing.assert_array_equal(system.scores(val, batch_size=batch_size), scores)
+    shuffled = np.random.default_rng(0).permutation(72)
+    np.testing.assert_array_equal(system.scores(val.take(shuffled)), scores[shuffled])
+    with torch.inference_mode():
+        plain = system.network(floats(val.arrays(VIEW), VIEW)).numpy()
+    np.testing.assert_allclose(scores, plain, atol=1e-5)
+
+
+def test_a_fitted_network_is_saved_and_loaded_exactly(drawn: Dataset, tmp_path: Path) -> None:
+    system, val = fitted(drawn), pictures(drawn, "val")
+    system.save(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["network.json", "weights.safetensors"]
+    loaded = engine.FittedNetwork.load(tmp_path, system="toy", build=network)
+    assert (loaded.classes, loaded.view) == (drawn.classes, VIEW)
+    np.testing.assert_array_equal(loaded.scores(val), system.scores(val))
+
+
+def test_files_that_are_no_fitted_network_are_refused(drawn: Dataset, tmp_path: Path) -> None:
+    def load(build: Any = network) -> None:
+        engine.FittedNetwork.load(tmp_path, system="toy", build=build)
+
+    with pytest.raises(BadInput, match=r"network\.json"):
+        load()
+    fitted(drawn).save(tmp_path)
+    with pytest.raises(BadInput, match="written by 'toy', not by 'resnet'"):
+        engine.FittedNetwork.load(tmp_path, system="resnet", build=network)
+    with pytest.raises(BadInput, match="weights of this network"):
+        load(lambda n_classes, width: network(n_classes, width + 1))
+    weights = tmp_path / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(BadInput, match="not the file that was written"):
+        load()
+    weights.unlink()
+    with pytest.raises(BadInput, match=r"weights\.safetensors"):
+        load()
+    note = tmp_path / "network.json"
+    value = json.loads(note.read_text()) | {"classes": 3}
+    note.write_text(json.dumps(value))
+    with pytest.raises(BadInput, match="cannot be read as a fitted network"):
+        load()

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from topfive.records import BadInput
+from topfive.taxonomy import SynsetCard, find, ilsvrc_classes, wordnet
+
+NOWHERE = Path("/nowhere/data.noun")
+
+
+def found(words: str, limit: int = 10) -> tuple[SynsetCard, ...]:
+    return find(words, limit, data_noun=NOWHERE)
+
+
+@pytest.mark.parametrize(
+    ("words", "wnid"),
+    [
+        ("dog", "n02084071"),
+        ("  Dog ", "n02084071"),
+        ("canis_familiaris", "n02084071"),
+        ("dogs", "n02084071"),
+        ("puppies", "n01322604"),
+        ("foxes", "n02118333"),
+        ("golden retriever", "n02099601"),
+        ("Golden-Retriever", "n02099601"),
+        ("tench, Tinca tinca", "n01440764"),
+        ("t shirt", "n03595614"),
+        ("yellow ladys slipper", "n12057211"),
+        ("n02111889", "n02111889"),
+        ("N02111889", "n02111889"),
+        ("02111889", "n02111889"),
+        ("258", "n02111889"),
+        ("teddy", "n04399382"),
+        ("retreiver", "n02099029"),
+        ("dalmation", "n02110341"),
+        ("siberian huskey", "n02110185"),
+        ("hot-dog", "n07697537"),
+        ("Etna", "n09174718"),
+        ("chihuaua", "n02085620"),
+    ],
+)
+def test_the_first_hit(words: str, wnid: str) -> None:
+    assert found(words)[0].wnid == wnid
+
+
+def test_both_cranes_come_before_all_others() -> None:
+    assert [card.class_index for card in found("crane")][:2] == [134, 517]
+
+
+def test_whole_lemmas_come_before_beginnings_and_parts() -> None:
+    cards = found("cat", limit=40)
+    whole = ["cat" in card.words.lower().split(", ") for card in cards]
+    assert whole == sorted(whole, reverse=True)
+    assert whole.count(True) == sum("cat" in [s.lower() for s in wordnet().lemmas(w)] for w in wordnet())
+
+
+def test_an_exact_lemma_comes_before_a_class_index() -> None:
+    wnids = [card.wnid for card in found("22")]
+    assert "twenty-two" in wordnet().lemmas(wnids[0])
+    assert ilsvrc_classes().wnids[22] in wnids
+
+
+def test_classes_come_first_among_beginnings() -> None:
+    cards = found("golden", limit=5)
+    assert cards[0].words == "golden retriever"
+    assert all(card.words.lower().startswith("golden") or ", golden" in card.words.lower() for card in cards)
+
+
+@pytest.mark.parametrize("index", [0, 9, 151, 999])
+def test_every_class_is_found_by_its_index_and_its_wnid(index: int) -> None:
+    wnid = ilsvrc_classes().wnids[index]
+    assert wnid in [card.wnid for card in found(str(index), limit=50)]
+    assert found(wnid)[0].class_index == index
+
+
+def test_every_class_is_found_by_its_first_name() -> None:
+    for wnid, name in list(zip(ilsvrc_classes().wnids, ilsvrc_classes().names, strict=True))[::25]:
+        assert wnid in [card.wnid for card in found(name)], name
+
+
+def test_no_synset_stands_twice_and_the_limit_holds() -> None:
+    for words in ("a", "e", "er", "dog", "horse", "retreiver", "1"):
+        wnids = [card.wnid for card in found(words, limit=7)]
+        assert len(wnids) == len(set(wnids)) <= 7
+        assert wnids == [card.wnid for card in found(words, limit=30)][: len(wnids)]
+
+
+@pytest.mark.parametrize("words", ["zzzzqq", "12345678901", "n00000001", "犬", "q" * 400])
+def test_nothing_near_gives_nothing(words: str) -> None:
+    assert found(words) == ()
+
+
+@pytest.mark.parametrize("words", ["", "  ", "_", "'", ", dog"])
+def test_no_words_are_refused(words: str) -> None:
+    with pytest.raises(BadInput, match="no words"):
+        found(words)
+
+
+def test_a_limit_below_one_is_refused() -> None:
+    with pytest.raises(BadInput, match="limit 0"):
+        found("dog", limit=0)
