@@ -153,7 +153,7 @@ def test_every_cut_is_refused(kind: str) -> None:
                 decode(data[:length], decoder)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.sampled_from([*JPEGS.values(), saved(Image.fromarray(smooth()), "PNG")]),
     st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=6),

@@ -35,6 +35,7 @@ def noise(width: int, height: int) -> np.ndarray:
     return np.random.default_rng(width * 10_007 + height).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "lanczos"])
 @pytest.mark.parametrize("squash", [False, True])
 def test_reference_is_torchvision_pixel_for_pixel(interpolation: str, squash: bool) -> None:
@@ -74,7 +75,7 @@ def test_exact_is_within_a_grey_level_on_noise(interpolation: str) -> None:
     # Noise is the worst case; a Pillow that orders its passes otherwise would show here first.
     for width, height in [*SIZES, (40, 60), (300, 700), (300, 600), (700, 300), (30, 900)]:
         pixels = noise(width, height)
-        for resize_px, crop_px in VIEWS:
+        for resize_px, crop_px in VIEWS[::2]:
             for squash in (False, True):
                 a, b = (
                     apply_view(pixels, View(resize_px, crop_px, interpolation, squash, decoder=decoder))  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -228,3 +229,21 @@ def content(**changes: object) -> ReportContent:
 def content_fixture() -> ReportContent:
     """The made-up challenge."""
     return content()
+
+
+@pytest.fixture
+def make_content() -> Callable[..., ReportContent]:
+    """The made-up challenge with some parts replaced."""
+    return content
+
+
+@pytest.fixture
+def picture() -> Callable[..., bytes]:
+    """Draws a JPEG from a seed and a size."""
+    return drawn
+
+
+@pytest.fixture
+def hostile() -> str:
+    """A class name that is a script."""
+    return HOSTILE

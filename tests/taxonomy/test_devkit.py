@@ -172,7 +172,7 @@ def test_a_class_with_children_is_named(files: Files, tmp_path: Path) -> None:
 
 def test_another_number_of_synsets_or_other_fields(files: Files, tmp_path: Path) -> None:
     rows = made_up_synsets()
-    others = rows.copy()
+    others = made_up_synsets()  # a copy of the rows would share their names
     others.dtype.names = tuple(name.replace("gloss", "sense") for name in rows.dtype.names or ())
     for raw, reason in (
         (mat(rows[:1859]), "has 1859 synsets, not 1860"),
@@ -189,7 +189,7 @@ def test_another_number_of_synsets_or_other_fields(files: Files, tmp_path: Path)
 
 def test_a_damaged_mat_file_is_never_a_traceback(files: Files, tmp_path: Path) -> None:
     raw = files[META]
-    for place in range(0, len(raw), len(raw) // 40):
+    for place in range(0, len(raw), len(raw) // 20):
         for damaged in (raw[:place], raw[:place] + bytes([raw[place] ^ 0x55]) + raw[place + 1 :]):
             try:
                 read_devkit(folder(tmp_path, files | {META: damaged}))

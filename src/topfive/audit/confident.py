@@ -54,7 +54,7 @@ def round_rows(values: NDArray[np.float64]) -> NDArray[np.int64]:
             step = 1 if missing > 0 else -1
             order = np.argsort(values[row] - whole[row])[::-step]
             whole[row, order[: abs(missing)]] += step
-    return whole.astype(np.int64)
+    return np.asarray(whole, dtype=np.int64)
 
 
 def prune_counts(calibrated: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -65,6 +65,6 @@ def prune_counts(calibrated: NDArray[np.int64]) -> NDArray[np.int64]:
     stay = np.maximum(calibrated.diagonal(), 1)
     n_others = np.maximum(np.count_nonzero(calibrated, axis=1) - 1, 1)
     moved = calibrated - ((stay - calibrated.diagonal()) / n_others)[:, None]
-    counts = np.maximum(moved, 0.0).astype(np.int64)
+    counts: NDArray[np.int64] = np.maximum(moved, 0.0).astype(np.int64)
     np.fill_diagonal(counts, stay)
     return counts

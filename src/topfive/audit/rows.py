@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from topfive.records import UNKNOWN, BadInput, Progress, counted
 
 Floats = NDArray[np.floating[Any]]
-Item = TypeVar("Item")
 
 LOWEST, HIGHEST, SUM_OFF = -1e-6, 1.0 + 1e-6, 1e-3
 CLOSE = 1e-6
@@ -28,13 +27,12 @@ _BLOCK_BYTES = 2**20
 
 @dataclass(frozen=True)
 class Rows:
-    """Of each row: `top` the most probable class, `guess` the confident one or UNKNOWN (both int64 [n]), `agrees`
-    whether the label is (nearly) the most probable class, and `other` the largest probability of any other class."""
+    """Of each row: `top` the most probable class, `guess` the confident one or UNKNOWN (both int64 [n]), and `agrees`
+    whether the label is (nearly) the most probable class."""
 
     top: NDArray[np.int64]
     guess: NDArray[np.int64]
     agrees: NDArray[np.bool_]
-    other: Floats
 
 
 @dataclass(frozen=True)
@@ -78,8 +76,8 @@ def name_of(array: NDArray[Any], otherwise: str) -> str:
     return str(getattr(array, "filename", None) or otherwise)
 
 
-def check_arrays(labels: NDArray[Any], probs: NDArray[Any]) -> NDArray[np.int64]:
-    """The labels as int64 [n]; raises BadInput where shapes, types or labels cannot be used."""
+def check_arrays(labels: NDArray[Any], probs: NDArray[Any]) -> tuple[NDArray[np.int64], Floats]:
+    """Labels as int64 [n] and probabilities [n, K]; raises BadInput where shapes, types or labels cannot be used."""
     where_labels, where_probs = name_of(labels, "labels"), name_of(probs, "probs")
     if probs.ndim != 2 or probs.dtype.kind != "f" or probs.dtype.itemsize not in (4, 8):
         raise BadInput(
@@ -102,7 +100,8 @@ def check_arrays(labels: NDArray[Any], probs: NDArray[Any]) -> NDArray[np.int64]
             row=row,
             fix="A label is a column of the probabilities",
         )
-    return np.asarray(labels).astype(np.int64)
+    # A plain view of the same memory: slicing a memmap costs 60 microseconds.
+    return np.asarray(labels).astype(np.int64), np.asarray(probs)
 
 
 def self_confidence(labels: NDArray[np.int64], probs: Floats, blocks: Blocks) -> Floats:
@@ -116,10 +115,12 @@ def self_confidence(labels: NDArray[np.int64], probs: Floats, blocks: Blocks) ->
     return own
 
 
-def read_rows(labels: NDArray[np.int64], probs: Floats, own: Floats, thresholds: Floats, blocks: Blocks) -> Rows:
+def read_rows(
+    labels: NDArray[np.int64], probs: Floats, own: Floats, thresholds: Floats, blocks: Blocks, where: str
+) -> Rows:
     """Check every value and keep what confident learning needs; raises BadInput naming the first bad row."""
     n = len(labels)
-    found = Rows(np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.bool_), np.empty_like(own))
+    found = Rows(np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.bool_))
     reached = thresholds - CLOSE
     # Comparing in the matrix's precision is twice as fast; rounding upwards leaves each comparison's outcome as it is.
     rounded = reached.astype(own.dtype)
@@ -128,7 +129,7 @@ def read_rows(labels: NDArray[np.int64], probs: Floats, own: Floats, thresholds:
 
     def read(block: slice) -> None:
         values = np.ascontiguousarray(probs[block], dtype=own.dtype)
-        _check_values(values, block.start, name_of(probs, "probs"))
+        _check_values(values, block.start, where)
         each = np.arange(len(values))
         label = labels[block]
         top = values.argmax(axis=1)
@@ -138,31 +139,39 @@ def read_rows(labels: NDArray[np.int64], probs: Floats, own: Floats, thresholds:
         guess = top.copy()
         unsure = np.flatnonzero(largest < reached[top])
         confident = values[unsure] >= reached
-        n_confident = confident.sum(axis=1)
-        guess[unsure] = np.where(n_confident > 1, top[unsure], np.where(n_confident == 1, confident.argmax(axis=1), UNKNOWN))
+        n_confident = confident.view(np.uint8).sum(axis=1, dtype=np.uint16)  # four times faster than on bools
+        single = np.where(n_confident == 1, confident.argmax(axis=1), UNKNOWN)
+        guess[unsure] = np.where(n_confident > 1, top[unsure], single)
         found.guess[block] = guess
         nearly = raised[block]
         found.agrees[block] = (nearly > largest) | ((nearly == largest) & (label < top))
-        found.other[block] = largest
-        own_is_top = np.flatnonzero(top == label)
-        rest = values[own_is_top]
-        rest[np.arange(len(rest)), label[own_is_top]] = -np.inf
-        found.other[block.start + own_is_top] = rest.max(axis=1)
 
     blocks.each(read, "reading probabilities")
     return found
 
 
+def largest_other(labels: NDArray[np.int64], probs: Floats, blocks: Blocks) -> Floats:
+    """The largest probability of any class but the label's, of each row."""
+    other = np.empty(len(labels), dtype=probs.dtype.newbyteorder("="))
+
+    def read(block: slice) -> None:
+        values = np.array(probs[block])
+        values[np.arange(len(values)), labels[block]] = -np.inf
+        other[block] = values.max(axis=1)
+
+    blocks.each(read, "reading margins")
+    return other
+
+
 def _check_values(values: Floats, first_row: int, where: str) -> None:
-    # Written so that NaN, which compares false with everything, fails.
-    if not (values.min() >= LOWEST and values.max() <= HIGHEST):
-        row = int(np.argmin(((values >= LOWEST) & (values <= HIGHEST)).all(axis=1)))
-        bad = values[row][~((values[row] >= LOWEST) & (values[row] <= HIGHEST))][0]
-        raise BadInput(f"{bad} is no probability", where=where, row=first_row + row, fix="Give values from 0 to 1")
-    sums = values.sum(axis=1)
-    off = np.flatnonzero(np.abs(sums - 1.0) > SUM_OFF)
-    if len(off):
-        row = int(off[0])
-        raise BadInput(
-            f"sums to {sums[row]:.6g}, not 1", where=where, row=first_row + row, fix="Give probabilities, not logits"
-        )
+    # Each test is written so that NaN, which compares false with everything, fails it.
+    if values.min() >= LOWEST and values.max() <= HIGHEST:
+        sums = np.einsum("ij->i", values)  # three times faster than sum(axis=1), and exact enough for 1e-3
+        if np.abs(sums - 1.0).max() <= SUM_OFF:
+            return
+    for row, line in enumerate(values, start=first_row):
+        bad = line[~((line >= LOWEST) & (line <= HIGHEST))]
+        if len(bad):
+            raise BadInput(f"{bad[0]} is no probability", where=where, row=row, fix="Give values from 0 to 1")
+        if not abs(line.sum() - 1.0) <= SUM_OFF:
+            raise BadInput(f"sums to {line.sum():.6g}, not 1", where=where, row=row, fix="Give probabilities")

@@ -21,7 +21,7 @@ def label_errors(
     filter: str = "prune_by_noise_rate",
     out: Path | None = None,
     threads: int = 2,
-    chunk: int = 8192,
+    chunk: int | None = None,
     json: bool = False,
 ) -> None:
     """Find wrong labels by confident learning, from out-of-sample class probabilities.
@@ -42,7 +42,7 @@ def label_errors(
     threads
         Threads to count with.
     chunk
-        Rows at a time; the arrays are mapped, never loaded whole.
+        Rows at a time (default: as many as fit a core's cache); the arrays are mapped, never loaded whole.
     json
         Print one JSON object.
     """
@@ -69,4 +69,4 @@ def imagenet(*, json: bool = False) -> None:
     print_facts(
         {"images": f"{result['n']:,}", "agreement %": percent(result["agreement"], result["agreement_interval"])}
     )
-    print_table(("class", "wrong", "of"), [(w["name"], w["n_wrong"], w["n"]) for w in result["worst_classes"][:10]])
+    print_table(("class", "not confirmed", "of"), [(w["name"], w["n_unconfirmed"], w["n"]) for w in result["worst_classes"][:10]])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+from datetime import UTC, datetime
 from pathlib import Path
 
 from topfive import flows
@@ -40,18 +42,10 @@ def run(
     json
         Print one JSON object: the content of board.json.
     """
-    from datetime import UTC, datetime
-
+    chosen = flows.DEFAULT_SYSTEMS if systems is None else tuple(name.strip() for name in systems.split(","))
+    order = flows.Order(data=data, systems=chosen, minutes=minutes, seed=seed, salt=secrets.token_bytes(16))
     with Bars() as progress:
-        board = flows.hold_challenge(
-            out,
-            data=data,
-            systems=None if systems is None else [name.strip() for name in systems.split(",")],
-            minutes=minutes,
-            seed=seed,
-            now=datetime.now(UTC),
-            progress=progress,
-        )
+        board = flows.hold_challenge(out, order, now=datetime.now(UTC), progress=progress)
     if json:
         print_json(board.to_json())
         return

@@ -33,7 +33,7 @@ def find(*words: str, limit: int = 10, json: bool = False) -> None:
     for card in found:
         value = card.to_json()
         index = value["class_index"]
-        rows.append((value["wnid"], "" if index is None else index, value["n_leaves"], ", ".join(value["words"])))
+        rows.append((value["wnid"], "" if index is None else index, value["n_leaves"], value["words"]))
     print_table(("wnid", "index", "leaves", "words"), rows)
 
 
@@ -60,7 +60,6 @@ def show(wnid: str, *, json: bool = False) -> None:
         return "\n".join(f"{key} {graph.lemmas(key)[0].replace('_', ' ')}" for key in wnids) or "none"
 
     shown = dict(value)
-    shown["words"] = ", ".join(value["words"])
     shown["gloss"] = value["gloss"] or "not installed (Debian: wordnet-base)"
     shown["parents"] = named(value["parents"])
     shown["children"] = named(value["children"])

@@ -247,21 +247,20 @@ def _read(path: Path, handle: int, at: int, size: int, total: int) -> bytes:
 
 
 def _checksum_fits(block: bytes) -> bool:
-    try:
-        told = int(block[_CHECKSUM].strip(b" \0") or b"-1", 8)
-    except ValueError:
-        return False
-    return told == sum(block) - sum(block[_CHECKSUM]) + 8 * ord(" ")
+    return _octal(block[_CHECKSUM]) == sum(block) - sum(block[_CHECKSUM]) + 8 * ord(" ")
+
+
+def _octal(raw: bytes) -> int | None:
+    text = raw.strip(b" \0")
+    return int(text, 8) if text and all(digit in b"01234567" for digit in text) else None
 
 
 def _number(path: Path, at: int, raw: bytes) -> int:
-    """An octal number, or the 256-base form of GNU tar for sizes of 8 GiB and more."""
-    if raw[0] == 0x80:
-        return int.from_bytes(raw[1:], "big")
-    text = raw.strip(b" \0")
-    if any(digit not in b"01234567" for digit in text):
+    """A size: an octal number, or the 256-base form that GNU tar has for 8 GiB and more."""
+    value = int.from_bytes(raw[1:], "big") if raw[0] == 0x80 else _octal(raw)
+    if value is None:
         raise _damaged(path, at, f"has the size {raw!r}")
-    return int(text or b"0", 8)
+    return value
 
 
 def _name_size(path: Path, at: int, size: int) -> int:

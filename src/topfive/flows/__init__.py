@@ -10,7 +10,7 @@ Importing this loads no torch; rooms that are slow to import are imported where 
 """
 
 from topfive.flows.fit import Inference, Options, evaluate, fit_system, parse_settings, predict
-from topfive.flows.hold import DEFAULT_SYSTEMS, hold_challenge
+from topfive.flows.hold import DEFAULT_SYSTEMS, Order, hold_challenge
 from topfive.flows.judge import agree, audit_imagenet, audit_label_errors, compare_files, score_devkit, score_file
 from topfive.flows.look import class_pictures, show_board, show_class, show_run, show_systems, thumbnail
 
@@ -18,6 +18,7 @@ __all__ = [
     "DEFAULT_SYSTEMS",
     "Inference",
     "Options",
+    "Order",
     "agree",
     "audit_imagenet",
     "audit_label_errors",

@@ -74,14 +74,12 @@ def agree(
 
 
 def audit_label_errors(
-    labels: Path, probs: Path, *, filter_by: str, out: Path | None, threads: int, chunk: int
+    labels: Path, probs: Path, *, filter_by: str, out: Path | None, threads: int, chunk: int | None
 ) -> dict[str, Any]:
     """Confident learning on two mapped arrays; the suspects go to `out`."""
     from topfive import audit
 
-    found = audit.label_errors(
-        audit.read_array(labels), audit.read_array(probs), filter_by=filter_by, threads=threads, chunk=chunk
-    )
+    found = audit.label_errors(*audit.read_arrays(labels, probs), filter_by=filter_by, threads=threads, chunk=chunk)
     if out is not None:
         found.write_csv(out)
     return found.to_json()

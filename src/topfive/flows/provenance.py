@@ -72,3 +72,12 @@ def _git(folder: Path, *arguments: str) -> str:
         ("git", "-C", str(folder), *arguments), check=True, capture_output=True, text=True, timeout=10
     )
     return done.stdout.strip()
+
+
+def twin_digest() -> str:
+    """SHA-256 over the files that render the twin: other renderers make other pictures from one recipe."""
+    folder = Path(__file__).parents[1] / "dataset"
+    state = hashlib.sha256()
+    for path in (folder / "twin.py", *sorted(folder.glob("_twin_*.py"))):
+        state.update(path.read_bytes())
+    return state.hexdigest()

@@ -10,7 +10,7 @@ from topfive.reports.style import between, count, percent
 from topfive.reports.svg import Drawing, Log, text_width
 
 _TOP, _BOTTOM = 28, 32
-_LEAST_ROW_PX, _MOST_ROW_PX = 40, 60
+_LEAST_ROW_PX, _MOST_ROW_PX = 40, 72
 
 
 def measured_drawing(board: Board, metric: Literal["top1_error", "top5_error"], width: int, height: int = 0) -> Drawing:
@@ -28,7 +28,7 @@ def measured_drawing(board: Board, metric: Literal["top1_error", "top5_error"], 
     drawing = Drawing(width, height, f"{words} measured here", _description(rows, metric, chance))
     for value in errors.ticks(apart_px=30):
         drawing.line("grid", (errors(value), _TOP), (errors(value), base))
-        drawing.text((errors(value), base + 24), ("tick", f"{100 * value:g}"), anchor="middle")
+        drawing.text((errors(value), base + 24), ("tick", f"{100 * value:.3g}"), anchor="middle")
     drawing.line("axis", (left, base), (errors.end, base))
     if chance is not None:
         x = errors(chance)

@@ -44,13 +44,16 @@ class Log:
         return self.start + share * (self.end - self.start)
 
     def ticks(self, apart_px: float) -> tuple[float, ...]:
-        """Round values (1, 2, 3, 5, or fewer of them, times powers of ten) no nearer to each other than `apart_px`."""
+        """Round values (1, 2, 3, 5, or fewer of them, times powers of ten) no nearer to each other than `apart_px`.
+
+        An axis too short for two of them gets any whole multiples, or else its ends.
+        """
         first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
-        for steps in ((1, 2, 3, 5), (1, 2, 5), (1, 3), (1,)):
+        for steps in ((1, 2, 3, 5), (1, 2, 5), (1, 3), (1,), range(1, 10)):
             values = [step * 10.0**power for power in range(first, last + 1) for step in steps]
             found = [value for value in values if self.low * (1 - 1e-9) <= value <= self.high * (1 + 1e-9)]
             gaps = (abs(self(two) - self(one)) for one, two in itertools.pairwise(found))
-            if all(gap >= apart_px for gap in gaps):
+            if len(found) >= 2 and all(gap >= apart_px for gap in gaps):
                 return tuple(found)
         return (self.low, self.high)
 

@@ -111,7 +111,7 @@ def _axes(drawing: Drawing, years: Linear, errors: Log, frame: Box) -> None:
     for value in errors.ticks(apart_px=20):
         y = errors(value)
         drawing.line("grid", (frame.left, y), (frame.right, y))
-        drawing.text((frame.left - 8, y + 5), ("tick", f"{100 * value:g}"), anchor="end")
+        drawing.text((frame.left - 8, y + 5), ("tick", f"{100 * value:.3g}"), anchor="end")
     step = next(s for s in (1, 2, 5, 10) if (years.end - years.start) / (years.high - years.low) * s >= 42)
     for year in range(int(years.low), int(years.high) + 1):
         if (year - int(years.low)) % step == 0:

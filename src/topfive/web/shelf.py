@@ -1,9 +1,8 @@
-"""The classes of a workspace's public image set, ready to be looked up: what class pages show and thumbnails may serve."""
+"""The classes of a workspace's public image set, counted once: what class pages show and thumbnails may serve."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,11 @@ from topfive.records import UNKNOWN, Dataset
 
 @dataclass(frozen=True)
 class Shelf:
-    """`counts` maps a split to its labelled images of each class, int64 [K], `hidden` to its images whose label is sealed;
-    `first_image` is an image of each class (None where there is none), `ids` are the images whose label is public."""
+    """What may be shown of an image set: nothing of an image whose label is sealed but that there is one.
+
+    `counts` maps a split to its labelled images of each class (int64 [K]), `hidden` to its number of images without
+    a public label; `first_image` has one image_id of each class, or None; `ids` are the images with a public label.
+    """
 
     dataset: Dataset
     counts: dict[str, NDArray[np.int64]]
@@ -27,18 +29,17 @@ class Shelf:
 
     @classmethod
     def of(cls, dataset: Dataset) -> Shelf:
-        """Count once what every page asks for."""
+        """Count a dataset."""
         manifest, n_classes = dataset.manifest, len(dataset.classes)
         known = manifest.class_index != UNKNOWN
         split = manifest.column("split")
         counts, hidden = {}, {}
         for name in manifest.splits():
             within = split == name
-            labelled = manifest.class_index[within & known]
-            if len(labelled):
-                counts[name] = np.bincount(labelled, minlength=n_classes)
-            if n_hidden := int((within & ~known).sum()):
-                hidden[name] = n_hidden
+            if (within & known).any():
+                counts[name] = np.bincount(manifest.class_index[within & known], minlength=n_classes)
+            if (within & ~known).any():
+                hidden[name] = int((within & ~known).sum())
         rows = np.flatnonzero(known)
         found, at = np.unique(manifest.class_index[rows], return_index=True)
         ids = manifest.table["image_id"]
@@ -48,7 +49,7 @@ class Shelf:
         return cls(dataset, counts, hidden, tuple(first), ids.filter(pa.array(known)))
 
     def has_image(self, image_id: str) -> bool:
-        """Whether this is an image whose label is public."""
+        """Whether this is the id of an image with a public label."""
         return int(pc.index(self.ids, pa.scalar(image_id, pa.string())).as_py()) >= 0
 
     def row(self, index: int) -> dict[str, Any]:
@@ -62,21 +63,8 @@ class Shelf:
         }
 
     def rows(self, words: str = "") -> list[dict[str, Any]]:
-        """The classes whose key or name holds `words`, in their order; all for no words."""
+        """The classes whose key or name holds `words`, in their order; all of them for no words."""
         wanted = words.casefold().strip()
         classes = self.dataset.classes
-        names = zip(classes.wnids, classes.names, strict=True)
-        return [self.row(i) for i, pair in enumerate(names) if any(wanted in text.casefold() for text in pair)]
-
-
-@lru_cache(maxsize=1)
-def _last() -> list[Shelf]:
-    return []
-
-
-def shelf_of(dataset: Dataset) -> Shelf:
-    """The shelf of a dataset, kept as long as the same dataset is asked for."""
-    kept = _last()
-    if not kept or kept[0].dataset is not dataset:
-        kept[:] = [Shelf.of(dataset)]
-    return kept[0]
+        pairs = zip(classes.wnids, classes.names, strict=True)
+        return [self.row(i) for i, pair in enumerate(pairs) if any(wanted in text.casefold() for text in pair)]

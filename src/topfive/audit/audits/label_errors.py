@@ -1,7 +1,7 @@
 """Label errors by confident learning: which labels the out-of-sample probabilities of a model speak against.
 
-Source: Northcutt, Jiang and Chuang 2021 (JAIR). The seven filters are cleanlab's and give the same rows in the same order as
-cleanlab 2.9 with `return_indices_ranked_by="self_confidence"`.
+Source: Northcutt, Jiang and Chuang 2021 (JAIR). The seven filters are cleanlab's and give the same rows in the same
+order as cleanlab 2.9 with `return_indices_ranked_by="self_confidence"`.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from topfive.audit.confident import calibrate, class_thresholds, confident_joint, prune_counts
-from topfive.audit.rows import Blocks, Rows, check_arrays, read_rows, self_confidence
+from topfive.audit.rows import Blocks, check_arrays, largest_other, name_of, read_rows, self_confidence
 from topfive.records import UNKNOWN, BadInput, ClassList, Finding, Progress, silent, write_text
 
 TITLE = "Label errors by confident learning"
 
-Filter = Literal[
+FILTERS: tuple[str, ...] = (
     "prune_by_noise_rate",
     "prune_by_class",
     "both",
@@ -28,13 +28,13 @@ Filter = Literal[
     "predicted_neq_given",
     "low_normalized_margin",
     "low_self_confidence",
-]
-FILTERS: tuple[str, ...] = get_args(Filter)
+)
 
 MOST_CLASSES = 10_000
 """The joint is a dense table of classes by classes: 800 MB at this many."""
 
 _PAIR_CELLS = 2**20
+"""Leads of this many rows and classes are sorted at a time (8 MB of order)."""
 
 Floats = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
@@ -110,31 +110,33 @@ def label_errors(
     """
     if filter_by not in FILTERS:
         raise BadInput(f"no filter is called {filter_by!r}", where="filter", fix=f"Filters: {', '.join(FILTERS)}")
-    given = check_arrays(labels, probs)
-    n_classes = probs.shape[1]
+    given, values = check_arrays(labels, probs)
+    n_classes = values.shape[1]
     if n_classes > MOST_CLASSES:
         raise BadInput(f"{n_classes} classes are more than {MOST_CLASSES}", where="probs")
-    blocks = Blocks.of(probs, chunk, threads, progress)
-    own = self_confidence(given, probs, blocks)
+    blocks = Blocks.of(values, chunk, threads, progress)
+    own = self_confidence(given, values, blocks)
     by_class = _rows_by_class(given, n_classes)
     thresholds, n_clipped = class_thresholds(own, by_class)
-    kept = read_rows(given, probs, own, thresholds, blocks)
+    kept = read_rows(given, values, own, thresholds, blocks, name_of(probs, "probs"))
     joint = confident_joint(given, kept.guess, n_classes)
     calibrated = calibrate(joint, np.bincount(given, minlength=n_classes))
 
-    suspect = np.zeros(len(given), dtype=np.bool_)
+    suspect = ~kept.agrees
+    if filter_by in ("prune_by_noise_rate", "both"):
+        suspect &= _by_noise_rate(values, own, by_class, prune_counts(calibrated))
+    if filter_by in ("prune_by_class", "both"):
+        suspect &= _by_class(own, by_class, prune_counts(calibrated))
+    if filter_by == "predicted_neq_given":
+        suspect &= kept.top != given
+    if filter_by == "confident_learning" or filter_by.startswith("low_"):
+        suspect &= (kept.guess != UNKNOWN) & (kept.guess != given)
     if filter_by.startswith("low_"):
-        score = own if filter_by == "low_self_confidence" else (own - kept.other + 1) / 2
-        suspect[np.argsort(score)[: _confident_errors(given, kept).sum()]] = True
-    elif filter_by == "confident_learning":
-        suspect = _confident_errors(given, kept)
-    elif filter_by == "predicted_neq_given":
-        suspect = (kept.top != given) & ~kept.agrees
-    else:
-        counts = prune_counts(calibrated)
-        by_rate = np.ones_like(suspect) if filter_by == "prune_by_class" else _by_noise_rate(probs, own, by_class, counts)
-        by_label = np.ones_like(suspect) if filter_by == "prune_by_noise_rate" else _by_class(own, by_class, counts)
-        suspect = by_rate & by_label & ~kept.agrees
+        # These two take as many rows as confident learning finds, but whichever score lowest.
+        score = own if filter_by == "low_self_confidence" else (own - largest_other(given, values, blocks) + 1) / 2
+        lowest = np.argsort(score)[: np.count_nonzero(suspect)]
+        suspect = np.zeros_like(suspect)
+        suspect[lowest] = True
     rows = np.flatnonzero(suspect)
     # NumPy's default sort, as cleanlab's: equal scores stand in the order that it leaves them in.
     rows = rows[np.argsort(own[rows])]
@@ -161,27 +163,20 @@ def findings(
             f"{len(ids)} ids and {len(classes)} classes for {errors.n} rows and {len(errors.thresholds)} columns",
             where="label-errors",
         )
-    columns = zip(errors.rows.tolist(), errors.given.tolist(), errors.guessed.tolist(), errors.score.tolist(), strict=True)
-    return tuple(
-        Finding(
-            "label-errors",
-            min(1.0, max(0.0, 1.0 - score)),
-            (ids[row],),
-            f"labelled {classes.names[given]}, looks like {classes.names[guessed]}",
-            {"given": classes.wnids[given], "guessed": classes.wnids[guessed], "score": score, "filter": errors.filter_by},
-        )
-        for row, given, guessed, score in list(columns)[:at_most]
-    )
+    found = []
+    columns = (column[:at_most].tolist() for column in (errors.rows, errors.given, errors.guessed, errors.score))
+    for row, given, guessed, score in zip(*columns, strict=True):
+        summary = f"labelled {classes.names[given]}, looks like {classes.names[guessed]}"
+        evidence = {"given": classes.wnids[given], "guessed": classes.wnids[guessed], "score": score}
+        # Probabilities may lie 1e-6 outside [0, 1], severities may not.
+        found.append(Finding("label-errors", min(1.0, max(0.0, 1.0 - score)), (ids[row],), summary, evidence))
+    return tuple(found)
 
 
 def _rows_by_class(given: NDArray[np.int64], n_classes: int) -> tuple[NDArray[np.int64], ...]:
     order = np.argsort(given, kind="stable")
     ends = np.cumsum(np.bincount(given, minlength=n_classes))
     return tuple(np.split(order, ends[:-1]))
-
-
-def _confident_errors(given: NDArray[np.int64], kept: Rows) -> NDArray[np.bool_]:
-    return (kept.guess != UNKNOWN) & (kept.guess != given) & ~kept.agrees
 
 
 def _by_class(own: Floats, by_class: tuple[NDArray[np.int64], ...], counts: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -99,7 +99,8 @@ class DenseSift:
 
 def grey(images: NDArray[np.uint8]) -> Floats:
     """Luma (ITU-R BT.601) in [0, 1] of RGB pictures: uint8 [n, h, w, 3] to float32 [n, h, w]."""
-    return images @ (np.array([0.299, 0.587, 0.114], dtype=np.float32) / np.float32(255.0))
+    weights = np.array([0.299, 0.587, 0.114], dtype=np.float32) / np.float32(255.0)
+    return np.asarray(images @ weights, dtype=np.float32)
 
 
 def _gaussian(sigma: float) -> Floats:

@@ -1,4 +1,4 @@
-"""Fisher vectors: the gradient of a Gaussian mixture's log-likelihood at a picture's descriptors, for means and variances.
+"""Fisher vectors: how a picture's descriptors would move the means and variances of a mixture of Gaussians.
 
 Perronnin, Sanchez and Mensink, "Improving the Fisher kernel for large-scale image classification", ECCV 2010. Layout
 and normalisation are those of VLFeat's `vl_fisher`. Posteriors and gradients are two matrix products a picture.

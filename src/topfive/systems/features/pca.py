@@ -1,4 +1,4 @@
-"""Principal components of local descriptors: fewer values, without the correlations that a diagonal mixture cannot see."""
+"""Principal components of descriptors: fewer values, without the correlations that a diagonal mixture cannot see."""
 
 from __future__ import annotations
 

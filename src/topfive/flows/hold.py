@@ -1,0 +1,234 @@
+"""The main job: hold a whole challenge, from pictures to leaderboard, audit and report. Each stage keeps what is done."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from topfive import systems
+from topfive.flows import provenance
+from topfive.flows.fit import Inference, Options, fit, plan_fit, predict
+from topfive.records import (
+    BadInput,
+    Board,
+    Dataset,
+    Predictions,
+    Progress,
+    Published,
+    Run,
+    Truth,
+    silent,
+    write_text,
+)
+
+if TYPE_CHECKING:
+    from topfive.challenge import Edition, Vault
+
+DEFAULT_SYSTEMS = ("sift_fisher", "alexnet", "resnet", "ensemble", "linear_probe")
+EDITION = "main"
+_SUBMISSIONS_A_WEEK = 50
+"""Each system is a team of its own in a workspace that belongs to one person; the limit only bounds what scores tell."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked for: an image set in place of the twin, systems, a limit on time, a seed, secret salt for the seal."""
+
+    data: Path | None = None
+    systems: Sequence[str] = DEFAULT_SYSTEMS
+    minutes: float | None = None
+    seed: int = 0
+    salt: bytes = b""
+    twin: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of the twin's recipe that differ from its defaults."""
+
+
+def hold_challenge(out: Path, order: Order, *, now: datetime, progress: Progress = silent) -> Board:
+    """Hold the challenge into the workspace `out` and return its board; the same call goes on where it stopped."""
+    from topfive import challenge, reports, storage
+    from topfive.flows.report import gather
+
+    began = time.perf_counter()
+    for text in order.systems:
+        systems.parse(text)
+    dataset, split = _image_set(out, order, progress)
+    runs = _fit_all(out, order, dataset, split, began, now, progress)
+    vault = challenge.Vault(out / "vault")
+    database = storage.open_database(out / "challenge.db")
+    rules = challenge.Rules(rank_by="top1", limit=_SUBMISSIONS_A_WEEK)
+    edition = challenge.create(EDITION, dataset, split, rules, vault=vault, database=database, now=now)
+    for run in runs:
+        _submit(out, run, edition, vault, database, now)
+    claims = {run.system: systems.describe(run.system.partition(":")[0]).claim for run in runs}
+    levels = _agreement_levels()
+    board = challenge.board(
+        edition, vault=vault, database=database, claims=claims, published=(*challenge.PUBLISHED, *levels)
+    )
+    board = _titled(board, dataset, {run.run_id for run in runs})
+    board.write(out / "board.json")
+    making = reports.Making(
+        command=_command(out, order),
+        seed=order.seed,
+        seconds=time.perf_counter() - began,
+        started=now.isoformat(timespec="seconds"),
+        runs=tuple(run.run_id for run in runs),
+        hardware=provenance.hardware(),
+        versions=provenance.versions(),
+    )
+    content = gather(out, dataset, board, runs, making, progress)
+    content = replace(content, making=replace(making, seconds=time.perf_counter() - began))
+    progress("writing the report", 0, 1)
+    reports.write_report(content, out / "report.html")
+    return board
+
+
+def _image_set(out: Path, order: Order, progress: Progress) -> tuple[Dataset, str]:
+    """The public image set of the workspace and its sealed split; makes and seals it where that is not done."""
+    from topfive import challenge
+    from topfive.dataset import TwinRecipe, make_twin
+
+    recipe = TwinRecipe(seed=order.seed, **order.twin)
+    public, vault = out / "public", out / "vault"
+    if order.data is None:
+        what = {"twin": asdict(recipe), "source": provenance.twin_digest()}
+        source = None
+    else:
+        source = Dataset.read(order.data)
+        what = {"data": str(source.root), "manifest": source.manifest.digest}
+    _claim_workspace(out, what)
+    if source is None and not public.exists():
+        make_twin(public, recipe, progress=progress)
+    given = source or Dataset.read(public)
+    counts = given.manifest.splits()
+    if "train" not in counts or not {"test", "val"} & set(counts):
+        raise BadInput(
+            "needs the split train and one of test and val", where=given.root, fix=f"It has {', '.join(counts)}"
+        )
+    split = "test" if "test" in counts else "val"
+    if not (public / "manifest.parquet").is_file() or (given.root == public.resolve() and not _sealed(given, split)):
+        keep = ("country",) if source is None else ()
+        challenge.seal(given, split, vault=vault, public=public, salt=order.salt, keep=keep, progress=progress)
+    return Dataset.read(public), split
+
+
+def _sealed(dataset: Dataset, split: str) -> bool:
+    return bool((dataset.manifest.rows(split).class_index < 0).all())
+
+
+def _claim_workspace(out: Path, what: dict[str, Any]) -> None:
+    """A workspace holds one challenge: refuse another's, before anything is written."""
+    path = out / "workspace.json"
+    text = json.dumps(what, indent=1, sort_keys=True) + "\n"
+    if path.is_file():
+        if path.read_text(encoding="utf-8") != text:
+            raise BadInput("holds another challenge", where=out, fix="Name another --out, or remove this folder first")
+    elif out.exists() and any(out.iterdir()):
+        raise BadInput("is not empty and is no workspace", where=out, fix="Name a new folder with --out")
+    else:
+        write_text(path, text)
+
+
+def _fit_all(
+    out: Path, order: Order, dataset: Dataset, split: str, began: float, now: datetime, progress: Progress
+) -> list[Run]:
+    """Fit each system and predict; a landmark made of others gets the runs before it."""
+    runs: list[Run] = []
+    for text in order.systems:
+        if order.minutes is not None and time.perf_counter() - began > 60 * order.minutes:
+            progress(f"past {order.minutes:g} minutes: {text} and what follows is left out", 1, 1)
+            break
+        members: tuple[Path, ...] = ()
+        if systems.parse(text)[0] == "ensemble":
+            members = tuple(out / "runs" / run.run_id for run in runs)
+            if len(members) < 2:
+                raise BadInput("needs two systems before it", where="--systems ensemble", fix="Name them before it")
+        options = Options(seed=order.seed)
+        plan = plan_fit(text, dataset, options=options, members=members, now=now.isoformat(timespec="seconds"))
+        folder = out / "runs" / plan.run.run_id
+        run = fit(plan, folder, _named(progress, text))
+        runs.append(_measure(folder, run, dataset, split, _named(progress, text)))
+    return runs
+
+
+def _named(progress: Progress, text: str) -> Progress:
+    """The same progress with the system's name before each step."""
+
+    def named(what: str, done: float, total: float | None, unit: str = "") -> None:
+        progress(f"{text}: {what}", done, total, unit)
+
+    return named
+
+
+def _measure(folder: Path, run: Run, dataset: Dataset, split: str, progress: Progress) -> Run:
+    """Predict the sealed split and, where it is open, score `val`; the run's notes get the timing."""
+    from topfive import scoring
+
+    path = folder / "predictions.parquet"
+    open_val = split != "val" and "val" in dataset.manifest.splits()
+    if path.is_file() and ((folder / "scores.json").is_file() or not open_val):
+        return Run.read(folder / "run.json")
+    made, timing = predict(str(folder), dataset, split, how=Inference(), progress=progress)
+    if open_val:
+        rows = dataset.manifest.rows("val")
+        val, _ = predict(str(folder), dataset, "val", how=Inference(), progress=progress)
+        val.write(folder / "predictions-val.parquet")
+        scoring.score(val, Truth.single(rows.ids, rows.class_index, dataset.classes)).write(folder / "scores.json")
+    run = replace(run, notes=run.notes | {"predict_s": round(timing["seconds"], 3), "split": split} | _kept(timing))
+    run.write(folder / "run.json")
+    made.write(path)
+    return run
+
+
+def _kept(timing: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: timing[key] for key in ("runtime", "precision", "contaminated")}
+
+
+def _submit(out: Path, run: Run, edition: Edition, vault: Vault, database: Any, now: datetime) -> None:
+    """Each system is a team; the same predictions again use no slot."""
+    from topfive import challenge
+
+    landmark = systems.describe(run.system.partition(":")[0])
+    entry = challenge.Entry(
+        system=run.system,
+        title=landmark.title,
+        year=landmark.year,
+        run=run.run_id,
+        seconds=round(run.seconds + run.notes["predict_s"], 1),
+        contaminated="no",  # rendered or the entrant's own pictures: no network here was trained on them
+    )
+    predictions = Predictions.read(out / "runs" / run.run_id / "predictions.parquet")
+    challenge.submit(edition, predictions, entry, team=run.system, vault=vault, database=database, now=now)
+
+
+def _agreement_levels() -> tuple[Published, ...]:
+    """ImageNet's label-noise levels for the references, where the packages that carry ReaL's labels are installed."""
+    from topfive import audit, challenge, scoring, taxonomy
+
+    try:
+        original, reviewed = audit.read_imagenet_labels(taxonomy.ilsvrc_classes())
+    except BadInput:
+        return ()
+    levels = [scoring.agreement(original, reviewed, k) for k in (1, 5)]
+    return challenge.agreement_levels(
+        levels, edition="ILSVRC2012", split="val", year=2020, source="computed here from ReaL's labels, arXiv 2006.07159"
+    )
+
+
+def _titled(board: Board, dataset: Dataset, runs: set[str]) -> Board:
+    """The board of this call's runs: a workspace may hold earlier runs of the same systems."""
+    rows = [row for row in board.rows if row.run in runs]
+    about = board.about | {"dataset": dataset.name, "tuned": "recipe" in dataset.about}
+    return replace(board, edition=f"{dataset.name}, {board.about['split']}", rows=tuple(rows), about=about)
+
+
+def _command(out: Path, order: Order) -> str:
+    parts = ["topfive run", f"--out {out}"]
+    parts += [f"--data {order.data}"] if order.data else []
+    parts += [f"--systems {','.join(order.systems)}"] if tuple(order.systems) != DEFAULT_SYSTEMS else []
+    return " ".join([*parts, f"--seed {order.seed}"])
+
