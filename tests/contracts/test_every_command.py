@@ -14,7 +14,7 @@ COMMANDS = [
     ("run",), ("systems",), ("train",), ("predict",), ("evaluate",), ("score",), ("compare",), ("serve",),
     ("taxonomy", "find"), ("taxonomy", "show"), ("taxonomy", "path"),
     ("dataset", "twin"), ("dataset", "import"), ("dataset", "verify"),
-    ("audit", "label-errors"), ("audit", "imagenet"), ("label", "consensus"), ("challenge", "board"),
+    ("audit", "label-errors"), ("audit", "imagenet-validation"), ("label", "consensus"), ("challenge", "board"),
 ]  # fmt: skip
 
 

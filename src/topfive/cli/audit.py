@@ -51,10 +51,10 @@ def label_errors(
 
 
 @app.command
-def imagenet(*, json: bool = False) -> None:
+def imagenet_validation(*, json: bool = False) -> None:
     """Audit ImageNet's own 50,000 validation labels against the ReaL labels that installed packages carry.
 
-    Example: `topfive audit imagenet`
+    Example: `topfive audit imagenet-validation`
 
     Parameters
     ----------

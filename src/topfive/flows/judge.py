@@ -66,6 +66,7 @@ def agree(
         raise BadInput(f"ends in {out.suffix!r}", where=out, fix="Name a .csv or a .parquet file")
     read = Votes.read(votes)
     known = None if gold is None else labelling.read_gold(gold)
+    labelling.prepare(method)
     began = time.perf_counter()
     consensus = labelling.consensus(read, method, classes=classes, gold=known)
     seconds = time.perf_counter() - began

@@ -116,7 +116,7 @@ def find_suspects(
     found = audit.label_errors(rows.class_index, probs)
     audit_folder = out / "audit"
     audit_folder.mkdir(exist_ok=True)
-    write_findings(audit_folder / "label-errors.jsonl", audit.label_error_findings(found, images.ids, dataset.classes))
+    write_findings(audit_folder / "label-errors.jsonl", audit.findings("label-errors", found, images.ids, dataset.classes))
     method = f"{found.filter_by.replace('_', ' ')}, probabilities from 5 folds of a linear probe"
     return Suspects(images, found, method, _planted(dataset, images))
 
@@ -197,7 +197,7 @@ def label_audit(suspects: Suspects) -> reports.LabelAudit:
         noise_rate=found.noise_rate,
         method=suspects.method,
         precision=against.precision if known else None,
-        precision_interval=scoring.wilson(against.n_hit, against.n_found) if known else None,
+        precision_interval=scoring.wilson(against.any_kind.n_hit, against.n_found) if known else None,
         kinds=tuple(_kind(kind, part, against.n_found) for kind, part in against.by_kind.items()) if known else (),
         suspects=tuple(pictures),
     )
