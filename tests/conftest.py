@@ -43,7 +43,7 @@ def jpeg(pixels: np.ndarray, quality: int = 90) -> bytes:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """The system's Chromium without a window; one a module, since Playwright's event loop must not outlive its tests."""
+    """The system's Chromium without a window; one a module: its event loop must not outlive its tests."""
     playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:

@@ -61,7 +61,12 @@ def leaky_dataset(root: Path, labels: dict[str, list[int]] | None = None) -> Dat
                     planted[name].append(text)
     about = {
         "name": "leaky",
-        "distribution": [{"@type": "cr:FileObject", "contentUrl": str(c)} for c in columns["container"]],
+        "distribution": [
+            *({"@type": "cr:FileObject", "@id": f"id {c}", "contentUrl": str(c)} for c in columns["container"]),
+            {"@type": "cr:FileSet", "@id": "all", "containedIn": [{"@id": f"id {c}"} for c in columns["container"]]},
+            {"@type": "cr:FileSet", "@id": "one", "containedIn": {"@id": f"id {columns['container'][-1]}"}},
+            {"@type": "cr:FileSet", "@id": "manifest.parquet", "includes": "manifest.parquet"},
+        ],
     }
     dataset = Dataset(root, Manifest.from_columns(columns, CLASSES), about)
     dataset.write(root)

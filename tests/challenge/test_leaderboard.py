@@ -100,6 +100,19 @@ def test_references_and_what_was_told(stage: Any) -> None:
     json.dumps(made.to_json())
 
 
+def test_a_board_of_some_runs_ranks_only_those(stage: Any) -> None:
+    held = stage.hold(Rules("top1", 9, "day"))
+    fill(stage, held, [("a", "s", 40), ("b", "t", 30), ("b", "u", 20)])
+    entry = Entry("s", run="s-later")
+    submit(held.edition, held.guess(9), entry, team="a", vault=held.vault, database=held.database, now=stage.NOON)
+    made = board(held.edition, vault=held.vault, database=held.database, runs={"s-later", "t-run"})
+    assert [(row.rank, row.run, row.top1_error) for row in made.rows] == [
+        (1, "t-run", pytest.approx(18 / 48)),
+        (2, "s-later", pytest.approx(39 / 48)),
+    ]
+    assert made.about["scored"] == {"a": 2, "b": 2}
+
+
 def test_an_empty_board(stage: Any) -> None:
     held = stage.hold()
     made = board(held.edition, vault=held.vault, database=held.database, published=())

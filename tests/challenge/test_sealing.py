@@ -78,6 +78,15 @@ def test_order_says_nothing(leaky: Dataset, tmp_path: Path, stage: Any) -> None:
     assert (after[1:] == after[:-1]).mean() < 0.4
 
 
+def test_ids_are_keyed_by_the_salt(leaky: Dataset, tmp_path: Path, stage: Any) -> None:
+    """Whoever knows the old names must not be able to compute the new ones."""
+    one, two = (
+        seal(leaky, "test", vault=tmp_path / f"v{n}", public=tmp_path / f"p{n}", salt=salt)
+        for n, salt in enumerate((stage.SALT, bytes(32)))
+    )
+    assert not set(one.manifest.rows("test").ids) & set(two.manifest.rows("test").ids)
+
+
 def test_other_splits_stay_and_resolve(leaky: Dataset, tmp_path: Path, stage: Any) -> None:
     public = seal(leaky, "test", vault=tmp_path / "vault", public=tmp_path / "public", salt=stage.SALT)
     before, after = leaky.manifest.rows("train"), public.manifest.rows("train")
@@ -87,8 +96,15 @@ def test_other_splits_stay_and_resolve(leaky: Dataset, tmp_path: Path, stage: An
     assert [picture(public, row, after) for row in range(len(after))] == [
         picture(leaky, row, before) for row in range(len(before))
     ]
-    files = {entry["contentUrl"] for entry in public.about["distribution"]}
-    assert files == {*after.column("container"), "sealed/test.tar"}
+    files = public.about["distribution"]
+    assert {f["contentUrl"] for f in files if "contentUrl" in f} == {*after.column("container"), "sealed/test.tar"}
+    assert [f["@id"] for f in files if f["@type"] == "cr:FileSet"] == [
+        "all",
+        "manifest.parquet",
+        "sealed/test.tar:pictures",
+    ]
+    names = {f["@id"] for f in files}
+    assert {ref["@id"] for f in files if isinstance(f.get("containedIn"), list) for ref in f["containedIn"]} <= names
     assert public.about["sealed"]["test"] == {
         "n": N_TEST,
         "commitment": commitment(Vault(tmp_path / "vault").truth("test"), stage.SALT),
@@ -137,9 +153,8 @@ def test_sealing_in_place_takes_what_was_planted(leaky: Dataset, tmp_path: Path,
     assert left.num_rows + moved.num_rows == planted.num_rows
     assert moved.schema.metadata == left.schema.metadata == planted.schema.metadata
     assert not [cell for row in left.to_pylist() for cell in row.values() if "test_" in cell]
-    assert {entry["contentUrl"] for entry in public.about["distribution"]} == set(
-        public.manifest.column("container").tolist()
-    )
+    files = public.about["distribution"]
+    assert {f["contentUrl"] for f in files if "contentUrl" in f} == set(public.manifest.column("container").tolist())
 
 
 @pytest.mark.parametrize("in_place", [True, False])

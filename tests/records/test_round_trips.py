@@ -246,7 +246,7 @@ def test_consensus(tmp_path: Path) -> None:
         np.array(["accept", "ask_more"], dtype=object), {"n_tasks": 2},
     )  # fmt: skip
     made.write(tmp_path / "c.csv")
-    assert (tmp_path / "c.csv").read_text().splitlines()[1].replace('"', "") == "t1,yes,0.9,3,accept"
+    assert (tmp_path / "c.csv").read_text().splitlines()[1] == "t1,yes,0.9,3,accept"
     made.write(tmp_path / "c.parquet")
     assert pq.read_table(tmp_path / "c.parquet")["decision"].to_pylist() == ["accept", "ask_more"]
     with pytest.raises(BadInput, match=r"ends in '.txt'"):

@@ -23,6 +23,7 @@ from topfive.reports import (
     ReportContent,
     SetFacts,
     WorstClass,
+    render_report,
 )
 
 HOSTILE = "<script>document.title='owned'</script>"
@@ -163,7 +164,7 @@ def content(**changes: object) -> ReportContent:
         "board": board(),
         "published": published(),
         "dataset": SetFacts(
-            "a synthetic twin of 20 classes",
+            "twin-20-0",
             20,
             {"train": 2000, "val": 400, "test": 1000},
             True,
@@ -225,7 +226,7 @@ def content(**changes: object) -> ReportContent:
     return ReportContent(**(parts | changes))  # type: ignore[arg-type]
 
 
-@pytest.fixture(name="content")
+@pytest.fixture(name="content", scope="session")
 def content_fixture() -> ReportContent:
     """The made-up challenge."""
     return content()
@@ -247,3 +248,9 @@ def picture() -> Callable[..., bytes]:
 def hostile() -> str:
     """A class name that is a script."""
     return HOSTILE
+
+
+@pytest.fixture(scope="session")
+def page(content: ReportContent) -> str:
+    """The report of the made-up challenge, rendered once."""
+    return render_report(content)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from topfive.records import Board, Claim, Published
-from topfive.reports import ReportContent, measured_panels, trajectory
+from topfive.reports import ReportContent, measured_panels, trajectory_panels
 from topfive.reports.measured import chance_level
 from topfive.reports.trajectory import NARROW, WIDE, published_drawing
 
@@ -26,14 +26,14 @@ def claimed(name: str, year: int, kind: str, value: float, split: str = "test") 
 
 
 def test_four_panels_published_beside_measured(content: ReportContent) -> None:
-    panels = trajectory(content.published, content.board, content.dataset)
+    panels = trajectory_panels(content.published, content.board, content.dataset)
     assert [panel.title for panel in panels] == [
         "Top-5 error, published, %",
         "Top-5 error, measured here, %",
         "Top-1 error, published, %",
         "Top-1 error, measured here, %",
     ]
-    assert panels[1].subtitle == "on a synthetic twin of 20 classes: not ImageNet"
+    assert panels[1].subtitle == "on twin-20-0, a synthetic twin"
     for panel in panels:
         for svg in (panel.wide, panel.narrow):
             root = ET.fromstring(svg)
@@ -43,10 +43,10 @@ def test_four_panels_published_beside_measured(content: ReportContent) -> None:
 
 def test_nothing_published_and_nothing_measured(make_content: Callable[..., ReportContent]) -> None:
     content = make_content()
-    assert len(trajectory((), content.board, content.dataset)) == 2
+    assert len(trajectory_panels((), content.board, content.dataset)) == 2
     empty = Board("none yet", (), {})
-    assert len(trajectory(content.published, empty, content.dataset)) == 2
-    assert trajectory((), empty, content.dataset) == ()
+    assert len(trajectory_panels(content.published, empty, content.dataset)) == 2
+    assert trajectory_panels((), empty, content.dataset) == ()
     assert measured_panels(empty, "a set") == ()
 
 
@@ -70,7 +70,7 @@ def test_marks_say_test_or_validation(content: ReportContent) -> None:
 
 
 def test_the_human_level_has_its_band_and_its_n(content: ReportContent) -> None:
-    svg = trajectory(content.published, content.board, content.dataset)[0].wide
+    svg = trajectory_panels(content.published, content.board, content.dataset)[0].wide
     assert "Human 5.1 (4.1–6.3) n = 1,500" in texts(svg)
     (band,) = (mark for mark in marks(svg, "band") if "human" in mark.attrib["class"])
     (line,) = (mark for mark in marks(svg, "level") if "human" in mark.attrib["class"])
@@ -78,8 +78,26 @@ def test_the_human_level_has_its_band_and_its_n(content: ReportContent) -> None:
     assert top < level < top + height
 
 
+def test_of_two_people_the_best_measured_has_the_band_and_both_have_lines() -> None:
+    shown = [claimed("a", 2012, "winner", 0.16), claimed("b", 2015, "winner", 0.04)]
+    people = [claimed("few images", 2014, "human", 0.12), claimed("many images", 2014, "human", 0.051)]
+    people = [replace(people[0], interval=(0.086, 0.165)), replace(people[1], interval=(0.041, 0.064))]
+    svg = published_drawing([*shown, *people], "top5_error", WIDE).render("wide")
+    assert len(marks(svg, "band")) == 1
+    assert len(marks(svg, "level")) == 2
+    assert "few images 12.0 (8.6–16.5)" in texts(svg)
+
+
+def test_levels_in_one_place_are_drawn_once() -> None:
+    shown = [claimed("a", 2012, "winner", 0.16), claimed("b", 2015, "winner", 0.04)]
+    levels = [claimed("one", 2020, "agreement", 0.0998), claimed("same", 2020, "agreement", 0.1004)]
+    svg = published_drawing([*shown, *levels], "top5_error", WIDE).render("wide")
+    assert len(marks(svg, "level")) == 1
+    assert "one 10.0" in texts(svg)
+
+
 def test_agreement_levels_stand_in_the_panel_of_their_metric(content: ReportContent) -> None:
-    top5, _, top1, _ = trajectory(content.published, content.board, content.dataset)
+    top5, _, top1, _ = trajectory_panels(content.published, content.board, content.dataset)
     assert any("votes" in text for text in texts(top5.wide))
     assert not any("ReaL" in text for text in texts(top5.wide))
     assert any("ReaL" in text for text in texts(top1.wide))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from topfive.records import BadInput, ClassList, Predictions, Truth
-from topfive.scoring import compare, mcnemar, rank_intervals
+from topfive.scoring import compare, holm, mcnemar, rank_intervals
 
 CLASSES = ClassList(tuple(f"n{i:08d}" for i in range(7)), tuple("abcdefg"))
 
@@ -97,6 +97,14 @@ def test_rank_intervals_equal_the_slow_procedure(seed: int, m: int) -> None:
     skill = rng.choice([0.2, 0.5, 0.8], m)
     correct = rng.random((m, 60)) < skill[:, None]
     assert rank_intervals(correct) == slow_ranks(correct)
+
+
+def test_holm_by_hand() -> None:
+    # 0.01 against 0.05 / 4, 0.015 against 0.05 / 3, then 0.03 fails against 0.05 / 2 and stops 0.04 as well.
+    assert holm(np.array([0.04, 0.01, 0.03, 0.015])).tolist() == [False, True, False, True]
+    assert holm(np.array([0.02, 0.02])).tolist() == [True, True]
+    assert holm(np.array([0.05])).tolist() == [True]
+    assert holm(np.zeros(0)).tolist() == []
 
 
 def test_rank_intervals_degenerate() -> None:

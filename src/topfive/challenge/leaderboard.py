@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import log2
 from typing import TYPE_CHECKING, Any
 
@@ -27,16 +27,17 @@ def board(
     database: Engine,
     claims: Mapping[str, Claim] | None = None,
     published: Sequence[Published] = PUBLISHED,
+    runs: Collection[str] | None = None,
 ) -> Board:
     """Rank each team's best submission of each system by its count of correct images; equal counts share a rank.
 
     `claims` are published numbers by system name, `published` everything else that stands beside the board (kinds
     human and agreement go under keys of their own). Rank intervals come from the per-image results, which are computed
     here from the stored predictions and never leave; `about` says how many submissions each team had scored, and how
-    many bits about the labels these may have told.
+    many bits about the labels these may have told. `runs` limits rows and ranks to submissions of these runs.
     """
     every = _submissions(edition, database)
-    rows = _best(edition, every)
+    rows = _best(edition, [row for row in every if runs is None or row.run in runs])
     truth = vault.frozen_truth(edition.split, edition.commitment)
     correct = np.zeros((len(rows), edition.n), dtype=bool)
     for place, row in enumerate(rows):

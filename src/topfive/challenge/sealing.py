@@ -209,30 +209,35 @@ def _public_about(
     dataset: Dataset, manifest: Manifest, split: str, tar: _Tar, commitment: str, in_place: bool
 ) -> dict[str, Any]:
     """`dataset.json` with the archives that public rows lie in, and the commitment under `sealed`."""
-    about = dict(dataset.about)
     used = set(manifest.table["container"].to_pylist())
-    gone = {c if in_place else _outside(dataset, c) for c in dataset.manifest.table["container"].to_pylist()} - used
-    files: list[Any] = []
-    for entry in about.get("distribution", []):
-        url = str(entry.get("contentUrl", "")) if isinstance(entry, dict) else ""
-        moved = url if in_place or not url else _outside(dataset, url)
-        if moved in used:
-            entry = entry | {"contentUrl": moved}
-        if moved not in gone:
-            files.append(entry)
-    files.append(
-        {
-            "@type": "cr:FileObject",
-            "@id": tar.name,
-            "name": tar.name,
-            "contentUrl": tar.name,
-            "contentSize": f"{tar.size} B",
-            "encodingFormat": "application/x-tar",
-            "sha256": tar.sha256,
-        }
-    )
+    moved = {c: c if in_place else _outside(dataset, c) for c in dataset.manifest.table["container"].to_pylist()}
+    files: list[dict[str, Any]] = []
+    gone = set()
+    for entry in dataset.about.get("distribution", []):
+        url = moved.get(str(entry.get("contentUrl")))
+        if url is not None and url not in used:
+            gone.add(entry.get("@id"))
+        else:
+            files.append(entry if url is None else entry | {"contentUrl": url})
+    files = [kept for entry in files if (kept := _without(entry, gone)) is not None]
+    packed = {"@id": tar.name, "name": tar.name, "contentUrl": tar.name, "encodingFormat": "application/x-tar"}
+    inside = {"@id": f"{tar.name}:pictures", "name": f"{tar.name}:pictures", "containedIn": {"@id": tar.name}}
+    files += [
+        {"@type": "cr:FileObject", **packed, "contentSize": f"{tar.size} B", "sha256": tar.sha256},
+        {"@type": "cr:FileSet", **inside, "encodingFormat": "image/jpeg", "includes": "**/*"},
+    ]
     told = {"n": len(tar.offsets), "commitment": commitment}
-    return about | {"distribution": files, "sealed": dict(about.get("sealed", {})) | {split: told}}
+    return dataset.about | {"distribution": files, "sealed": dataset.about.get("sealed", {}) | {split: told}}
+
+
+def _without(entry: dict[str, Any], gone: set[Any]) -> dict[str, Any] | None:
+    """The entry without references to archives that are gone; None where it described nothing else."""
+    refers = entry.get("containedIn", [])
+    several = refers if isinstance(refers, list) else [refers]
+    left = [one for one in several if one.get("@id") not in gone]
+    if len(left) == len(several):
+        return entry
+    return entry | {"containedIn": left} if left else None
 
 
 def _divide_planted(path: Path, sealed: set[str]) -> tuple[pa.Table | None, pa.Table | None]:

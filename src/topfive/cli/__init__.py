@@ -17,19 +17,23 @@ app = App(
     help_format="markdown",
 )
 # Import paths, not functions: a command's module loads when it is called, so that look-ups answer within 0.5 s.
-app.command("topfive.cli.run:run")
-app.command("topfive.cli.models:systems")
-app.command("topfive.cli.taxonomy:app", name="taxonomy")
-app.command("topfive.cli.dataset:app", name="dataset")
-app.command("topfive.cli.models:train")
-app.command("topfive.cli.models:predict")
-app.command("topfive.cli.models:evaluate")
-app.command("topfive.cli.score:score")
-app.command("topfive.cli.score:compare")
-app.command("topfive.cli.audit:app", name="audit")
-app.command("topfive.cli.label:app", name="label")
-app.command("topfive.cli.challenge:app", name="challenge")
-app.command("topfive.cli.serve:serve")
+_COMMANDS = {
+    "run": ("run:run", "Hold a whole challenge: the main job."),
+    "systems": ("models:systems", "List the landmark systems, or show one in full."),
+    "taxonomy": ("taxonomy:app", "Look things up in WordNet 3.0 and among the ILSVRC classes."),
+    "dataset": ("dataset:app", "Make, import and verify image sets."),
+    "train": ("models:train", "Fit a landmark."),
+    "predict": ("models:predict", "Write a model's predictions."),
+    "evaluate": ("models:evaluate", "Predict and score in one go."),
+    "score": ("score:score", "Score a predictions file or an ILSVRC submission."),
+    "compare": ("score:compare", "Compare two predictions files on the same images."),
+    "audit": ("audit:app", "Find what is wrong with labels."),
+    "label": ("label:app", "From votes to agreed labels."),
+    "challenge": ("challenge:app", "Editions and their leaderboards."),
+    "serve": ("serve:serve", "The web application over a workspace."),
+}
+for _name, (_where, _help) in _COMMANDS.items():
+    app.command(f"topfive.cli.{_where}", name=_name, help=_help)
 
 
 def main(arguments: list[str] | None = None) -> None:

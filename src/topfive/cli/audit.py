@@ -10,7 +10,7 @@ from topfive import flows
 from topfive.cli.output import percent, print_facts, print_json, print_table
 from topfive.cli.progress import Bars
 
-app = App(help="Audits change nothing: they find suspects and say why.")
+app = App(name="audit", help_format="markdown", help="Audits change nothing: they find suspects and say why.")
 
 
 @app.command
@@ -69,4 +69,7 @@ def imagenet_validation(*, json: bool = False) -> None:
     print_facts(
         {"images": f"{result['n']:,}", "agreement %": percent(result["agreement"], result["agreement_interval"])}
     )
-    print_table(("class", "not confirmed", "of"), [(w["name"], w["n_unconfirmed"], w["n"]) for w in result["worst_classes"][:10]])
+    print_table(
+        ("class", "not confirmed", "of"),
+        [(w["name"], w["n_unconfirmed"], w["n"]) for w in result["worst_classes"][:10]],
+    )

@@ -9,7 +9,7 @@ from cyclopts import App
 from topfive import flows
 from topfive.cli.output import percent, print_json, print_table
 
-app = App(help="Challenges with hidden labels.")
+app = App(name="challenge", help_format="markdown", help="Challenges with hidden labels.")
 
 
 @app.command

@@ -10,7 +10,11 @@ from cyclopts import App
 from topfive.cli.output import print_facts, print_json, print_problems
 from topfive.cli.progress import Bars
 
-app = App(help="Image sets: make the synthetic twin, import archives where they lie, verify every byte.")
+app = App(
+    name="dataset",
+    help_format="markdown",
+    help="Image sets: make the synthetic twin, import archives where they lie, verify every byte.",
+)
 
 
 @app.command

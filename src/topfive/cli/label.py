@@ -9,7 +9,7 @@ from cyclopts import App
 from topfive import flows
 from topfive.cli.output import print_facts, print_json
 
-app = App(help="Labelling: consensus of votes.")
+app = App(name="label", help_format="markdown", help="Labelling: consensus of votes.")
 
 
 @app.command

@@ -52,7 +52,13 @@ def score(
 
 
 def compare(
-    first: Path, second: Path, truth: Path, *, split: str = "val", metric: Literal["top1", "top5"] = "top1", json: bool = False
+    first: Path,
+    second: Path,
+    truth: Path,
+    *,
+    split: str = "val",
+    metric: Literal["top1", "top5"] = "top1",
+    json: bool = False,
 ) -> None:
     """Compare two predictions files on the same images: exact McNemar test, interval of the difference.
 

@@ -7,7 +7,9 @@ from cyclopts import App
 from topfive import taxonomy
 from topfive.cli.output import print_facts, print_json, print_table
 
-app = App(help="Look things up in WordNet 3.0 and among the 1,000 ILSVRC classes.")
+app = App(
+    name="taxonomy", help_format="markdown", help="Look things up in WordNet 3.0 and among the 1,000 ILSVRC classes."
+)
 
 
 @app.command

@@ -40,8 +40,12 @@ _CLOSE = 0.01
 """A ray has arrived within this distance; a pixel of a 96 px picture is 0.03 wide where the subject stands."""
 _STEP = 0.92
 """Share of the distance that a step takes: bends and the superquadric's bound overstate it a little."""
-_GRID = ((0.33, 0.17), (-0.33, -0.17))
-"""Where in a pixel, besides its centre, an outline is sampled."""
+_LEAST = 0.025
+"""Least step: keeps rays that graze an outline, the dearest by far, from creeping along it."""
+_PENUMBRA = 0.18
+"""Widest soft edge of a shadow, in the space of the solid that throws it."""
+_GRID = ((0.125, 0.375), (-0.375, 0.125), (-0.125, -0.375), (0.375, -0.125))
+_AROUND = ((0, 1), (1, 0), (0, -1), (-1, 0))
 
 
 class Scene(NamedTuple):
@@ -232,12 +236,14 @@ def _dot(a: Vector, b: Vector) -> float:
 
 
 @_compiled
-def _into(solids: Numbers, s: int, origin: Vector, way: Vector) -> tuple[Vector, Vector, float, float]:
+def _into(
+    solids: Numbers, s: int, ray: tuple[Vector, Vector], margin: float
+) -> tuple[Vector, Vector, float, float]:
     """A ray in the solid's space, and where it enters and leaves the bounding sphere (entry past exit: a miss)."""
-    scale = solids[s, SCALE]
+    (origin, way), scale = ray, solids[s, SCALE]
     away = origin[0] - solids[s, CENTRE], origin[1] - solids[s, CENTRE + 1], origin[2] - solids[s, CENTRE + 2]
     near = _dot(away, way)
-    room = near * near - _dot(away, away) + (solids[s, BOUND] * scale) ** 2
+    room = near * near - _dot(away, away) + ((solids[s, BOUND] + margin) * scale) ** 2
     if room <= 0.0:
         return away, way, 1.0, 0.0
     x, y, z = _inward(solids, s, away)
@@ -251,16 +257,16 @@ def _hit(solids: Numbers, parts: Numbers, origin: Vector, way: Vector) -> tuple[
     """Distance along the ray, solid and part of the first surface; solid -1 where there is none."""
     best, which, part = _FAR, -1, -1
     for s in range(len(solids)):
-        here, there, t, end = _into(solids, s, origin, way)
+        here, there, t, end = _into(solids, s, (origin, way), 0.0)
         end = min(end, best / solids[s, SCALE])
-        for _ in range(48):
+        for _ in range(40):
             if t >= end:
                 break
             d, nearest = _field(solids, s, parts, _along(here, there, t))
             if d < _CLOSE:
                 best, which, part = t * solids[s, SCALE], s, nearest
                 break
-            t += _STEP * d
+            t += max(_STEP * d, _LEAST)
     return best, which, part
 
 
@@ -269,14 +275,14 @@ def _lit(solids: Numbers, parts: Numbers, point: Vector, light: Vector) -> float
     """Share of the key light that reaches a point: 0 in full shadow, between in the penumbra."""
     free = 1.0
     for s in range(len(solids)):
-        here, there, t, end = _into(solids, s, point, light)
+        here, there, t, end = _into(solids, s, (point, light), _PENUMBRA)
         t = max(t, 0.03)
         for _ in range(14):
             if t >= end or free < 0.02:
                 break
             d = _field(solids, s, parts, _along(here, there, t))[0]
-            # Softer further off, but never wider than the bounding sphere's margin, which would show as a disc.
-            free = min(free, max(d, 0.0) / min(0.02 + 0.14 * t, 0.18))
+            # Softer further off, but no wider than the margin of the bounding sphere, which would show as a disc.
+            free = min(free, max(d, 0.0) / min(0.02 + 0.14 * t, _PENUMBRA))
             t += max(d, 0.05)
     return free
 
@@ -300,7 +306,7 @@ def _surface(scene: tuple[Numbers, Numbers, Numbers], hit: tuple[int, int], eye:
     """Colour of a solid's surface: paint, key light with shadow, sky and bounce light, occlusion, gloss, rim."""
     world, solids, parts = scene
     s, (point, way) = hit[0], eye
-    here = _into(solids, s, point, way)[0]
+    here = _into(solids, s, eye, 0.0)[0]
     inner = _facing(solids, s, parts, here)
     normal = _outward(solids, s, inner)
     light = (world[LIGHT], world[LIGHT + 1], world[LIGHT + 2])
@@ -348,47 +354,64 @@ def _ground(scene: tuple[Numbers, Numbers, Numbers], origin: Vector, way: Vector
 
 
 @_compiled
-def _look(scene: tuple[Numbers, Numbers, Numbers], u: float, v: float, out: Numbers) -> int:
-    """Fill `out` with the colour seen through a point of the image plane (v upwards); returns the part, -1 for none."""
-    world, solids, parts = scene
+def _ray(world: Numbers, column: float, row: float, side: int) -> tuple[Vector, Vector]:
+    """The eye, and the direction it looks in through a point of the picture given in pixels."""
+    u, v = (2.0 * column + 1.0) / side - 1.0, 1.0 - (2.0 * row + 1.0) / side
     x = u * world[RIGHT] + v * world[UP] + world[FOCAL] * world[AHEAD]
     y = u * world[RIGHT + 1] + v * world[UP + 1] + world[FOCAL] * world[AHEAD + 1]
     z = u * world[RIGHT + 2] + v * world[UP + 2] + world[FOCAL] * world[AHEAD + 2]
     length = math.sqrt(x * x + y * y + z * z)
-    way = (x / length, y / length, z / length)
-    origin = (world[EYE], world[EYE + 1], world[EYE + 2])
-    t, s, part = _hit(solids, parts, origin, way)
-    if s < 0:
-        _ground(scene, origin, way, out)
-    else:
-        _surface(scene, (s, part), (_along(origin, way, t), way), out)
-    return part
+    return (world[EYE], world[EYE + 1], world[EYE + 2]), (x / length, y / length, z / length)
 
 
 @_compiled
 def _exposed(scene: tuple[Numbers, Numbers, Numbers], light: Numbers, which: NDArray[np.int64]) -> None:
-    """Fill `light` [n, n, 3] with linear light: one sample a pixel, two more where the outline of a part passes."""
-    side, colour = len(light), np.empty(3)
+    """Fill `light` [n, n, 3] with the linear light at each pixel's centre, `which` [n, n] with the part seen or -1."""
+    world, solids, parts = scene
+    side = len(light)
     for row in range(side):
         for column in range(side):
-            u, v = (2.0 * column + 1.0) / side - 1.0, 1.0 - (2.0 * row + 1.0) / side
-            which[row, column] = _look(scene, u, v, light[row, column])
+            origin, way = _ray(world, column, row, side)
+            t, s, part = _hit(solids, parts, origin, way)
+            which[row, column] = part
+            if s < 0:
+                _ground(scene, origin, way, light[row, column])
+            else:
+                _surface(scene, (s, part), (_along(origin, way, t), way), light[row, column])
+
+
+@_compiled
+def _smoothed(
+    scene: tuple[Numbers, Numbers, Numbers], light: Numbers, which: NDArray[np.int64], smooth: Numbers
+) -> None:
+    """Fill `smooth` with `light`, mixed along outlines by how much of the pixel each part covers.
+
+    Four more rays say which part each quarter sees; its colour is taken from the neighbour that sees the same part,
+    which costs a fifth of shading it.
+    """
+    world, solids, parts = scene
+    side = len(light)
+    smooth[:] = light
     for row in range(side):
         for column in range(side):
-            here, outline = which[row, column], False
-            for step in range(-1, 2, 2):
-                outline |= which[min(max(row + step, 0), side - 1), column] != here
-                outline |= which[row, min(max(column + step, 0), side - 1)] != here
+            outline = False
+            for dr, dc in _AROUND:
+                r, c = min(max(row + dr, 0), side - 1), min(max(column + dc, 0), side - 1)
+                outline |= which[r, c] != which[row, column]
             if not outline:
                 continue
-            for corner in range(2):
-                du, dv = _GRID[corner]
-                u, v = (2.0 * (column + du) + 1.0) / side - 1.0, 1.0 - (2.0 * (row + dv) + 1.0) / side
-                _look(scene, u, v, colour)
+            for du, dv in _GRID:
+                origin, way = _ray(world, column + du, row + dv, side)
+                part, r, c = _hit(solids, parts, origin, way)[2], row, column
+                for dr, dc in _AROUND:
+                    if which[r, c] != part:
+                        r, c = min(max(row + dr, 0), side - 1), min(max(column + dc, 0), side - 1)
+                if which[r, c] != part:
+                    r, c = row, column
                 for channel in range(3):
-                    light[row, column, channel] += colour[channel]
+                    smooth[row, column, channel] += light[r, c, channel]
             for channel in range(3):
-                light[row, column, channel] /= 3.0
+                smooth[row, column, channel] /= 5.0
 
 
 @_compiled
@@ -402,14 +425,17 @@ def _developed(world: Numbers, light: Numbers, image: NDArray[np.uint8]) -> None
             for channel in range(3):
                 value = max(light[row, column, channel] * gain, 0.0)
                 value = math.sqrt(1.2 * value / (1.0 + 0.35 * value))
-                noise = _hash(film + column, row, channel) + _hash(film - column, row, 5 + channel) - 1.0
+                noise = 1.4 * _hash(film + column, row, channel) - 0.7
                 image[row, column, channel] = int(min(max(255.0 * (value + world[GRAIN] * noise) + 0.5, 0.0), 255.0))
 
 
 def render(scene: Scene, side: int) -> NDArray[np.uint8]:
     """The picture of a scene, uint8 [side, side, 3]; a pure function of its numbers."""
-    light = np.empty((side, side, 3))
+    light, smooth = np.empty((side, side, 3)), np.empty((side, side, 3))
+    which = np.empty((side, side), dtype=np.int64)
     image = np.empty((side, side, 3), dtype=np.uint8)
-    _exposed((scene.world, scene.solids, scene.parts), light, np.empty((side, side), dtype=np.int64))
-    _developed(scene.world, light, image)
+    numbers = (scene.world, scene.solids, scene.parts)
+    _exposed(numbers, light, which)
+    _smoothed(numbers, light, which, smooth)
+    _developed(scene.world, smooth, image)
     return image

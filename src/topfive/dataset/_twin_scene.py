@@ -214,11 +214,12 @@ def _solid(look: Look, difficulty: Difficulty, parts: list[Numbers], rng: np.ran
     parts.extend(own)
     # Between equal reach and equal bulk: else thin solids would be lines and round ones fill the picture.
     bulk = sum(float(np.prod(part[HALF : HALF + 3])) for part in own) ** (1.0 / 3.0)
-    row[TURN : TURN + 9], row[SCALE], row[BOUND] = np.eye(3).ravel(), 0.9 / (reach**0.6 * bulk**0.4), 1.25 * reach
+    row[TURN : TURN + 9], row[SCALE] = np.eye(3).ravel(), 0.9 / (reach**0.6 * bulk**0.4)
     row[BLEND] = 0.02 + 0.3 * max(t["blend"] - 0.3, 0.0)
     row[BEND] = 0.9 * _beyond(t["bend"])
     row[TAPER] = 0.9 * _beyond(t["taper"])
     row[TWIST] = 2.0 * _beyond(t["twist"])
+    _bound(row, own)
     row[GLOSS] = max(t["gloss"] - 0.25, 0.0) / 0.75
     shift = difficulty.colour_range
     hue = t["hue"] + rng.normal(0.0, 0.16 * shift)
@@ -243,6 +244,12 @@ def _solid(look: Look, difficulty: Difficulty, parts: list[Numbers], rng: np.ran
     row[ACCENT_SHARE] = float(t["accent"] > 0.5)
     row[ACCENT : ACCENT + 3] = _colour(turned + 0.5 * (t["accent"] - 0.5), strong, bright)
     return row
+
+
+def _bound(row: Numbers, parts: Sequence[Numbers]) -> None:
+    """Set the radius of the sphere that holds these parts, as bent and tapered."""
+    reach = max(float(np.linalg.norm(part[PLACE : PLACE + 3]) + part[REACH]) for part in parts)
+    row[BOUND] = reach * (1.0 + abs(row[TAPER])) + abs(row[BEND]) * max(0.3, reach * reach - 0.3) + 0.02
 
 
 def _beyond(trait: float) -> float:
@@ -279,7 +286,7 @@ def _anything(difficulty: Difficulty, parts: list[Numbers], rng: np.random.Gener
     half = parts[-1][HALF : HALF + 3]
     half[:] = half * rng.uniform(0.7, 1.3, 3)
     parts[-1][REACH] = _reach(int(parts[-1][KIND]), half)
-    row[SCALE], row[BOUND] = 1.0, 1.3 * float(np.linalg.norm(half))
+    _bound(row, parts[-1:])
     row[TURN : TURN + 9] = _turn(*rng.uniform(-math.pi, math.pi, 3)).ravel()
     return row
 

@@ -118,7 +118,7 @@ def _folder(path: Path, progress: Progress) -> Source:
                 name = f"{inside}/{entry.name}" if inside else entry.name
                 reason = _refusal(entry, name)
                 if reason:
-                    problems.append(Problem(name.encode(errors="backslashreplace").decode(), f"{reason}: left out"))
+                    problems.append(Problem(name if name.isprintable() else repr(name), f"{reason}: left out"))
                 elif entry.is_dir():
                     folders.append(name)
                     waiting.append(name)

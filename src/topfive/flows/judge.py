@@ -37,7 +37,7 @@ def score_devkit(submission: Path, kit: Path) -> dict[str, Any]:
     devkit = taxonomy.read_devkit(kit)
     tree = taxonomy.class_tree(devkit.classes)
     return scoring.score_submission(
-        scoring.read_submission(submission),
+        scoring.read_submission(submission, allow_repeats=True),  # as the kit does
         devkit.validation,
         classes=devkit.classes,
         index_of_id=devkit.id_to_index,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,23 +149,23 @@ class Consensus:
 
     def write(self, path: Path) -> None:
         """Write `task,label,probability,n_votes,decision`; the suffix chooses CSV or Parquet."""
-        names = np.array(self.classes, dtype=object)
-        table = pa.table(
-            {
-                "task": pa.array(self.tasks, type=pa.string()),
-                "label": pa.array(names[self.label], type=pa.string()),
-                "probability": pa.array(self.probability, type=pa.float64()),
-                "n_votes": pa.array(self.n_votes, type=pa.int64()),
-                "decision": pa.array(self.decision, type=pa.string()),
-            }
-        )
+        columns: dict[str, list[Any]] = {
+            "task": list(self.tasks),
+            "label": [self.classes[index] for index in self.label.tolist()],
+            "probability": self.probability.tolist(),
+            "n_votes": self.n_votes.tolist(),
+            "decision": self.decision.tolist(),
+        }
         if path.suffix not in (".csv", ".parquet"):
             raise BadInput(f"ends in {path.suffix!r}", where=path, fix="Name a .csv or a .parquet file")
         with replacing(path) as part:
             if path.suffix == ".csv":
-                pcsv.write_csv(table, part)
+                with part.open("w", encoding="utf-8", newline="") as file:
+                    writer = csv.writer(file, lineterminator="\n")
+                    writer.writerow(columns)
+                    writer.writerows(zip(*columns.values(), strict=True))
             else:
-                pq.write_table(table, part, compression="zstd")
+                pq.write_table(pa.table(columns), part, compression="zstd")
 
     def to_json(self) -> dict[str, Any]:
         """The keys of INTERFACE for `label consensus`."""

@@ -17,7 +17,7 @@ from topfive.reports.content import (
 from topfive.reports.report import render_report, small_jpeg, write_report
 from topfive.reports.sheet import contact_sheet
 from topfive.reports.style import environment, style_hash, stylesheet
-from topfive.reports.trajectory import Panel, measured_panels, trajectory
+from topfive.reports.trajectory import Panel, measured_panels, trajectory_panels
 
 __all__ = [
     "Confusion",
@@ -40,6 +40,6 @@ __all__ = [
     "small_jpeg",
     "style_hash",
     "stylesheet",
-    "trajectory",
+    "trajectory_panels",
     "write_report",
 ]

@@ -69,6 +69,10 @@ class Place:
     leader: Segment | None
 
 
+Offer = tuple[float, Place]
+"""What a place costs, and the place."""
+
+
 # Direction across and down, where along the text the point lies (0 its start, 1 its end), and the cost of reading
 # there: the eye reads on to the right, a name above or below comes second, one to the left third.
 _SIDES = (
@@ -85,7 +89,7 @@ _SIDES = (
     (-1, -1, 1.0, 6),
     (-1, 1, 1.0, 6),
 )
-_REACH_PX = (1, 12, 24, 38, 56)
+_REACH_PX = (1, 12, 24, 38, 56, 76)
 _SWEEPS = 4
 _ROUNDS = 12
 _DEAREST = 60.0
@@ -106,10 +110,11 @@ def place(names: Sequence[Name], scene: Scene) -> tuple[Place | None, ...]:
 
     Names that found no place are served first in the next round; the round that leaves out least wins.
     """
+    offers = [_offers(name, scene) for name in names]
     order = list(range(len(names)))
     best: tuple[tuple[int, float], tuple[Place | None, ...]] | None = None
     for _ in range(_ROUNDS):
-        chosen, cost = _round(names, scene, order)
+        chosen, cost = _round(offers, order)
         missing = [i for i, found in enumerate(chosen) if found is None]
         score = (sum(len(names) - i for i in missing), cost)
         if best is None or score < best[0]:
@@ -120,26 +125,26 @@ def place(names: Sequence[Name], scene: Scene) -> tuple[Place | None, ...]:
     return () if best is None else best[1]
 
 
-def _round(names: Sequence[Name], scene: Scene, order: Sequence[int]) -> tuple[tuple[Place | None, ...], float]:
+def _round(offers: Sequence[Sequence[Offer]], order: Sequence[int]) -> tuple[tuple[Place | None, ...], float]:
     """Serve the names in order, then sweep until none can do better; the places and what they cost."""
-    chosen: list[Place | None] = [None] * len(names)
-    costs = [0.0] * len(names)
+    chosen: list[Offer | None] = [None] * len(offers)
     for _ in range(_SWEEPS):
         before = list(chosen)
         for i in order:
-            others = [other for j, other in enumerate(chosen) if other is not None and j != i]
-            chosen[i], costs[i] = None, 0.0
-            least = math.inf
-            for base, candidate in _candidates(names[i]):
-                # A candidate never costs less than its base: most need not be looked at.
-                if base < least and (cost := _cost(candidate, base, scene, others)) < least:
-                    least, chosen[i], costs[i] = cost, candidate, cost
+            others = [other[1] for j, other in enumerate(chosen) if other is not None and j != i]
+            chosen[i] = next((offer for offer in offers[i] if _free(offer[1], others)), None)
         if chosen == before:
             break
-    return tuple(chosen), sum(costs)
+    return tuple(offer and offer[1] for offer in chosen), sum(offer[0] for offer in chosen if offer)
 
 
-def _candidates(name: Name) -> Iterator[tuple[float, Place]]:
+def _offers(name: Name, scene: Scene) -> list[Offer]:
+    """The places that a name may take as far as the scene is concerned, cheapest first."""
+    offers = ((_cost(candidate, base, scene), candidate) for base, candidate in _candidates(name))
+    return sorted((offer for offer in offers if offer[0] <= _DEAREST), key=lambda offer: offer[0])
+
+
+def _candidates(name: Name) -> Iterator[Offer]:
     x, y = name.at
     for reach, (across, down, along, base) in itertools.product(_REACH_PX, _SIDES):
         away = (name.radius + reach) * (0.75 if across and down else 1.0)
@@ -152,23 +157,32 @@ def _candidates(name: Name) -> Iterator[tuple[float, Place]]:
         yield base + reach * 0.8, Place(box, leader)
 
 
-def _cost(place: Place, base: float, scene: Scene, others: Sequence[Place]) -> float:
-    """Infinite where the place touches what it must not."""
+def _cost(place: Place, base: float, scene: Scene) -> float:
+    """Infinite where the name itself touches what it must not; its leader may cross marks and lines, at a price."""
     box, leader = place.box, place.leader
     if not scene.frame.holds(box) or any(box.meets(mark) for mark in scene.marks):
         return math.inf
     if any(box.cut_by(line) for line in scene.lines):
         return math.inf
-    if any(box.meets(other.box) or (other.leader and box.cut_by(other.leader)) for other in others):
-        return math.inf
     cost = base + 25.0 * sum(box.cut_by(line) for line in scene.faint)
     if leader is not None:
-        if any(other.box.cut_by(leader) or (other.leader and _cross(leader, other.leader)) for other in others):
-            return math.inf
         # A leader starts inside its own mark, hence the one mark that is free of charge.
         cost += 40.0 * max(0, sum(mark.cut_by(leader) for mark in scene.marks) - 1)
         cost += 30.0 * sum(_cross(leader, line) for line in scene.lines)
-    return cost if cost <= _DEAREST else math.inf
+    return cost
+
+
+def _free(place: Place, others: Sequence[Place]) -> bool:
+    """Whether neither the name nor its leader touches another name or leader."""
+    box, leader = place.box, place.leader
+    for other in others:
+        if box.meets(other.box) or (other.leader is not None and box.cut_by(other.leader)):
+            return False
+        if leader is not None and other.box.cut_by(leader):
+            return False
+        if leader is not None and other.leader is not None and _cross(leader, other.leader):
+            return False
+    return True
 
 
 def _cross(first: Segment, second: Segment) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from topfive.records import BadInput, write_text
 from topfive.reports.content import Picture, ReportContent
 from topfive.reports.style import environment, style_hash, stylesheet
-from topfive.reports.trajectory import trajectory
+from topfive.reports.trajectory import trajectory_panels
 
 PICTURE_PX = 256
 PICTURES_BYTES = 3_000_000
@@ -31,7 +31,7 @@ def render_report(content: ReportContent) -> str:
     return page.render(
         content=content,
         contents=_contents(content),
-        trajectory=trajectory(content.published, content.board, content.dataset),
+        trajectory=trajectory_panels(content.published, content.board, content.dataset),
         shown=_Shown(PICTURES_BYTES),
         style=css,
         style_source=style_hash(css),

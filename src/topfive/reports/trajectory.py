@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -22,6 +23,7 @@ WORDS: dict[Metric, str] = {"top5_error": "Top-5 error", "top1_error": "Top-1 er
 _ONE_TEST_SINCE = 2012
 _LINE_PX = 18
 _CLEAR_PX = 4
+_ONE_LINE_PX = 3
 _DOT_PX = 4.5
 
 
@@ -47,9 +49,9 @@ WIDE, NARROW = Size(640, 400), Size(358, 376)
 BESIDE = Size(380, 400)
 
 
-def trajectory(published: Sequence[Published], board: Board, dataset: SetFacts) -> tuple[Panel, ...]:
+def trajectory_panels(published: Sequence[Published], board: Board, dataset: SetFacts) -> tuple[Panel, ...]:
     """For top-5 and then top-1 error: the published panel and the measured panel, in this order."""
-    beside = measured_panels(board, f"on {dataset.name}" + (": not ImageNet" if dataset.synthetic else ""))
+    beside = measured_panels(board, f"on {dataset.name}" + (", a synthetic twin" if dataset.synthetic else ""))
     panels: list[Panel] = []
     for i, metric in enumerate(WORDS):
         shown = [item for item in published if item.claim.metric == metric]
@@ -80,6 +82,7 @@ def published_drawing(shown: Sequence[Published], metric: Metric, size: Size) ->
     """The axes of one metric: winners as a connected line, entries as marks, human and agreement levels across."""
     points = sorted((p for p in shown if p.kind in ("winner", "entry")), key=lambda p: (p.year, -p.claim.value))
     levels = [p for p in shown if p.kind in ("human", "agreement")]
+    best_known = min((p for p in levels if p.interval and p.kind == "human"), key=_spread, default=None)
     ends = [value for p in shown for value in (p.claim.value, *(p.interval or ())) if value > 0]
     first, last = min(p.year for p in points), max(p.year for p in points)
     years = Linear(first, max(last, first + 1), 56, size.width - 28)
@@ -88,9 +91,11 @@ def published_drawing(shown: Sequence[Published], metric: Metric, size: Size) ->
 
     drawing = Drawing(size.width, size.height, f"{WORDS[metric]} by year", _description(points, levels, metric))
     _axes(drawing, years, errors, frame)
+    levels = _apart(levels, errors)
     for level in levels:
         y = errors(level.claim.value)
-        if level.interval is not None:
+        # Of several people the best measured gets a band; wide bands over each other would hide the plot.
+        if level.interval is not None and (level is best_known or level.kind == "agreement"):
             top, bottom = errors(level.interval[1]), errors(level.interval[0])
             drawing.rect(f"band {level.kind}", (frame.left, top), (frame.right - frame.left, bottom - top))
         drawing.line(f"level {level.kind}", (frame.left, y), (frame.right, y))
@@ -107,14 +112,28 @@ def published_drawing(shown: Sequence[Published], metric: Metric, size: Size) ->
     return drawing
 
 
+def _spread(level: Published) -> float:
+    return level.interval[1] / level.interval[0] if level.interval and level.interval[0] > 0 else math.inf
+
+
+def _apart(levels: Sequence[Published], errors: Log) -> list[Published]:
+    """The levels that the eye can tell apart: of two lines of one kind on the same place the first is drawn."""
+    kept: list[Published] = []
+    for level in levels:
+        y = errors(level.claim.value)
+        if not any(other.kind == level.kind and abs(errors(other.claim.value) - y) < _ONE_LINE_PX for other in kept):
+            kept.append(level)
+    return kept
+
+
 def _axes(drawing: Drawing, years: Linear, errors: Log, frame: Box) -> None:
     for value in errors.ticks(apart_px=20):
         y = errors(value)
         drawing.line("grid", (frame.left, y), (frame.right, y))
         drawing.text((frame.left - 8, y + 5), ("tick", f"{100 * value:.3g}"), anchor="end")
-    step = next(s for s in (1, 2, 5, 10) if (years.end - years.start) / (years.high - years.low) * s >= 42)
+    step = next(s for s in (1, 2, 5, 10) if (years.end - years.start) / (years.high - years.low) * s >= 50)
     for year in range(int(years.low), int(years.high) + 1):
-        if (year - int(years.low)) % step == 0:
+        if year % step == 0:
             drawing.text((years(year), frame.bottom + 24), ("tick", str(year)), anchor="middle")
     drawing.line("axis", (frame.left, frame.bottom), (frame.right, frame.bottom))
 

@@ -1,7 +1,7 @@
 """Scoring: pure functions of records, each under a protocol with a name and a version. Start reading at `score`."""
 
 from topfive.scoring.agreement import Agreement, agreement
-from topfive.scoring.compare import Comparison, compare, mcnemar, rank_intervals
+from topfive.scoring.compare import Comparison, compare, holm, mcnemar, rank_intervals
 from topfive.scoring.confusions import Confusion, confusions
 from topfive.scoring.ilsvrc_text import (
     flat_errors,
@@ -27,6 +27,7 @@ __all__ = [
     "confusions",
     "flat_errors",
     "hierarchical_errors",
+    "holm",
     "mark",
     "mcnemar",
     "paired_difference",

@@ -105,18 +105,21 @@ def rank_intervals(correct: NDArray[np.bool_]) -> list[tuple[int, int]]:
         part = correct[:, start : start + block].astype(np.float32)
         only += (part @ (1 - part).T).astype(np.int64)
     i, j = np.triu_indices(m, k=1)
-    differs = _holm(mcnemar(only[i, j], only[j, i]))
+    differs = holm(mcnemar(only[i, j], only[j, i]))
     better = np.zeros((m, m), dtype=bool)  # better[i, j]: i is clearly better than j
     better[i, j] = differs & (only[i, j] > only[j, i])
     better[j, i] = differs & (only[j, i] > only[i, j])
     return [(int(1 + better[:, s].sum()), int(m - better[s].sum())) for s in range(m)]
 
 
-def _holm(p: NDArray[np.float64], level: float = 0.05) -> NDArray[np.bool_]:
-    """Which hypotheses Holm's procedure rejects: the smallest p against level / m, the next against level / (m - 1)."""
-    order = np.argsort(p, kind="stable")
-    passed = p[order] <= level / np.arange(len(p), 0, -1)
-    rejected = np.zeros(len(p), dtype=bool)
+def holm(p_values: NDArray[np.float64], level: float = 0.05) -> NDArray[np.bool_]:
+    """Which of these tests Holm's step-down procedure takes for real differences, bool [m], all at once at `level`.
+
+    The smallest p-value is held against level / m, the next against level / (m - 1), up to the first that fails.
+    """
+    order = np.argsort(p_values, kind="stable")
+    passed = p_values[order] <= level / np.arange(len(p_values), 0, -1)
+    rejected = np.zeros(len(p_values), dtype=bool)
     rejected[order] = np.logical_and.accumulate(passed)
     return rejected
 

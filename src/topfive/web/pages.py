@@ -14,7 +14,7 @@ from topfive import flows
 from topfive.records import Board, BoardRow
 from topfive.reports import measured_panels, style_hash, stylesheet
 from topfive.web.answers import ASK_AGAIN, KEEP, answer, page, style_version, twin
-from topfive.web.refusals import missing
+from topfive.web.refusals import Missing
 from topfive.web.site import Site
 
 router = APIRouter()
@@ -37,7 +37,7 @@ def board(request: Request, site: Served) -> Response:
     value = site.board()
     rows = tuple(BoardRow(**row) for row in value["rows"])
     record = Board(value["edition"], rows, value["reference"], value["about"])
-    panels = measured_panels(record, record.edition)
+    panels = measured_panels(record, f"on {record.about['dataset']}" if "dataset" in record.about else record.edition)
     return page(request, "board.html", twin="/board.json", board=record, panels=panels)
 
 
@@ -92,7 +92,7 @@ def class_twin(request: Request, site: Served, wnid: str) -> Response:
     """As `topfive taxonomy show WNID --json`."""
     card = site.card(wnid)
     if card is None:
-        raise missing("WordNet 3.0 has no noun synset of that wnid.", "`topfive taxonomy find WORDS` looks one up.")
+        raise Missing("WordNet 3.0 has no noun synset of that wnid.", "`topfive taxonomy find WORDS` looks one up.")
     return twin(request, card)
 
 
@@ -102,7 +102,7 @@ def one_class(request: Request, site: Served, wnid: str) -> Response:
     shelf, card = site.shelf(), site.card(wnid)
     index = shelf.dataset.classes.index.get(wnid)
     if index is None and card is None:
-        raise missing("There is no class or synset of that name.", "The list of classes has every one of this set.")
+        raise Missing("There is no class or synset of that name.", "The list of classes has every one of this set.")
     around = {key: site.card(key) for key in (*card["parents"], *card["children"])} if card else {}
     return page(
         request,
@@ -140,7 +140,7 @@ def report(request: Request, site: Served) -> Response:
     """The report as it was written; its one style element is allowed by its hash, and no script ever."""
     path = site.root / "report.html"
     if not path.is_file():
-        raise missing("This workspace has no report yet.", "`topfive run --out DIR` writes one.")
+        raise Missing("This workspace has no report yet.", "`topfive run --out DIR` writes one.")
     body = path.read_bytes()
     style = re.search(rb"<style>(.*?)</style>", body, re.DOTALL)
     allowed = f"style-src '{style_hash(style[1].decode())}'; " if style else ""

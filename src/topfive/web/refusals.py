@@ -21,9 +21,12 @@ _LOST = "The links at the top of this page lead to everything there is."
 _Handler = Callable[[Request, Any], Awaitable[Response]]
 
 
-def missing(reason: str, fix: str) -> HTTPException:
-    """A 404 to raise."""
-    return HTTPException(404, detail={"reason": reason, "fix": fix})
+class Missing(HTTPException):
+    """A 404 that says what to do."""
+
+    def __init__(self, reason: str, fix: str) -> None:
+        super().__init__(404, detail=reason)
+        self.fix = fix
 
 
 def install(app: FastAPI) -> None:
@@ -39,11 +42,12 @@ def install(app: FastAPI) -> None:
 
 
 async def _refused(request: Request, error: AnyHTTPException) -> Response:
-    said = error.detail if isinstance(error.detail, dict) else {}
-    reason = said.get("reason", "There is no page at this address.")
-    if not said and error.status_code != HTTPStatus.NOT_FOUND:
-        reason = f"{HTTPStatus(error.status_code).phrase}: this server only answers GET and HEAD."
-    found = refusal(request, error.status_code, reason, said.get("fix", _LOST))
+    if isinstance(error, Missing):
+        return refusal(request, 404, error.detail, error.fix)
+    reason = "There is no page at this address."
+    if error.status_code != HTTPStatus.NOT_FOUND:
+        reason = f"{HTTPStatus(error.status_code).phrase}: this server answers GET and HEAD only."
+    found = refusal(request, error.status_code, reason, _LOST)
     found.headers.update(error.headers or {})
     return found
 

@@ -32,10 +32,9 @@ class Shelf:
         """Count a dataset."""
         manifest, n_classes = dataset.manifest, len(dataset.classes)
         known = manifest.class_index != UNKNOWN
-        split = manifest.column("split")
         counts, hidden = {}, {}
         for name in manifest.splits():
-            within = split == name
+            within = pc.equal(manifest.table["split"], name).to_numpy(zero_copy_only=False)
             if (within & known).any():
                 counts[name] = np.bincount(manifest.class_index[within & known], minlength=n_classes)
             if (within & ~known).any():

@@ -10,7 +10,7 @@ from typing import Any
 from topfive import flows
 from topfive.flows import look
 from topfive.records import BadInput
-from topfive.web.refusals import missing
+from topfive.web.refusals import Missing
 from topfive.web.shelf import Shelf
 
 THUMBNAIL_PX = 192
@@ -30,20 +30,20 @@ class Site:
     def board(self) -> dict[str, Any]:
         """The board; 404 where the workspace has none yet."""
         if not (self.root / "board.json").is_file():
-            raise missing("This workspace has no board yet.", _MAKE_ONE)
+            raise Missing("This workspace has no board yet.", _MAKE_ONE)
         return flows.show_board(self.root)
 
     def run(self, run_id: str) -> dict[str, Any]:
         """One run; 404 for an id that no run folder bears."""
         folder = self.root / "runs"
         if not folder.is_dir() or run_id not in {entry.name for entry in folder.iterdir()}:
-            raise missing("This workspace has no run of that name.", "The board lists the runs there are.")
+            raise Missing("This workspace has no run of that name.", "The board lists the runs there are.")
         return flows.show_run(self.root, run_id)
 
     def shelf(self) -> Shelf:
         """The classes, counted anew when the manifest has changed; 404 where there is no image set."""
         if not (self.root / "public" / "manifest.parquet").is_file():
-            raise missing("This workspace has no image set yet.", _MAKE_ONE)
+            raise Missing("This workspace has no image set yet.", _MAKE_ONE)
         dataset = look.public_dataset(self.root)
         with self._lock:
             if self._shelf is None or self._shelf.dataset is not dataset:
@@ -61,7 +61,7 @@ class Site:
     def thumbnail(self, image_id: str) -> bytes:
         """A small JPEG of an image whose label is public; 404 for every other id."""
         if not self.shelf().has_image(image_id):
-            raise missing("There is no such picture.", "The class pages show the pictures there are.")
+            raise Missing("There is no such picture.", "The class pages show the pictures there are.")
         with self._lock:
             if image_id in self._thumbnails:
                 self._thumbnails.move_to_end(image_id)
