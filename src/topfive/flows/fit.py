@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from topfive import systems
 from topfive.flows import provenance
@@ -102,7 +102,9 @@ def fit(plan: Plan, out: Path, progress: Progress = silent) -> Run:
         there = Run.read(out / "run.json")
         if there.run_id == plan.run.run_id:
             return there
-        raise BadInput(f"holds another run ({there.run_id})", where=out, fix="Name a new folder, or remove this one first")
+        raise BadInput(
+            f"holds another run ({there.run_id})", where=out, fix="Name a new folder, or remove this one first"
+        )
     with new_folder(out) as part:
         with (part / "metrics.jsonl").open("w", encoding="utf-8") as metrics:
             log = systems.FitLog(progress, _metric_lines(metrics.write))
@@ -195,4 +197,4 @@ def evaluate(
     made, timing = predict(model, dataset, split, how=how, progress=progress)
     truth = Truth.single(rows.ids, rows.class_index, dataset.classes)
     scores = scoring.score(made, truth, restrict=restrict).to_json()
-    return cast(dict[str, Any], scores) | {"model": model, "split": split} | timing
+    return scores | {"model": model, "split": split} | timing

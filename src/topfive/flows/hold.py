@@ -1,4 +1,4 @@
-"""The main job: hold a whole challenge, from pictures to leaderboard, audit and report. Each stage keeps what is done."""
+"""The main job: a whole challenge, from pictures to leaderboard, audit and report. Each stage keeps what is done."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 DEFAULT_SYSTEMS = ("sift_fisher", "alexnet", "resnet", "ensemble", "linear_probe")
 EDITION = "main"
 _SUBMISSIONS_A_WEEK = 50
-"""Each system is a team of its own in a workspace that belongs to one person; the limit only bounds what scores tell."""
+"""Each system is a team of its own, in a workspace that belongs to one person."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """What is asked for: an image set in place of the twin, systems, a limit on time, a seed, secret salt for the seal."""
+    """An image set in place of the twin, the systems, a limit on time, a seed, secret salt for the seal."""
 
     data: Path | None = None
     systems: Sequence[str] = DEFAULT_SYSTEMS
@@ -67,9 +67,14 @@ def hold_challenge(out: Path, order: Order, *, now: datetime, progress: Progress
     claims = {run.system: systems.describe(run.system.partition(":")[0]).claim for run in runs}
     levels = _agreement_levels()
     board = challenge.board(
-        edition, vault=vault, database=database, claims=claims, published=(*challenge.PUBLISHED, *levels)
+        edition,
+        vault=vault,
+        database=database,
+        claims=claims,
+        published=(*challenge.PUBLISHED, *levels),
+        runs={run.run_id for run in runs},
     )
-    board = _titled(board, dataset, {run.run_id for run in runs})
+    board = _titled(board, dataset)
     board.write(out / "board.json")
     making = reports.Making(
         command=_command(out, order),
@@ -215,15 +220,18 @@ def _agreement_levels() -> tuple[Published, ...]:
         return ()
     levels = [scoring.agreement(original, reviewed, k) for k in (1, 5)]
     return challenge.agreement_levels(
-        levels, edition="ILSVRC2012", split="val", year=2020, source="computed here from ReaL's labels, arXiv 2006.07159"
+        levels,
+        edition="ILSVRC2012",
+        split="val",
+        year=2020,
+        source="computed here from ReaL's labels, arXiv 2006.07159",
     )
 
 
-def _titled(board: Board, dataset: Dataset, runs: set[str]) -> Board:
-    """The board of this call's runs: a workspace may hold earlier runs of the same systems."""
-    rows = [row for row in board.rows if row.run in runs]
+def _titled(board: Board, dataset: Dataset) -> Board:
+    """The board under the set's name, since a workspace has one edition."""
     about = board.about | {"dataset": dataset.name, "tuned": "recipe" in dataset.about}
-    return replace(board, edition=f"{dataset.name}, {board.about['split']}", rows=tuple(rows), about=about)
+    return replace(board, edition=f"{dataset.name}, {board.about['split']}", about=about)
 
 
 def _command(out: Path, order: Order) -> str:
@@ -231,4 +239,3 @@ def _command(out: Path, order: Order) -> str:
     parts += [f"--data {order.data}"] if order.data else []
     parts += [f"--systems {','.join(order.systems)}"] if tuple(order.systems) != DEFAULT_SYSTEMS else []
     return " ".join([*parts, f"--seed {order.seed}"])
-

@@ -47,7 +47,7 @@ def score_devkit(submission: Path, kit: Path) -> dict[str, Any]:
 
 
 def compare_files(
-    first: Path, second: Path, truth: Path, *, split: str = "val", metric: str = "top1"
+    first: Path, second: Path, truth: Path, *, split: str = "val", metric: Literal["top1", "top5"] = "top1"
 ) -> dict[str, Any]:
     """Compare two predictions files on the same images: the keys of INTERFACE for `compare`."""
     from topfive import scoring

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
 
-from topfive import audit, dataset as sets, reports, scoring, taxonomy
+from topfive import audit, reports, scoring, taxonomy
+from topfive import dataset as sets
 from topfive.challenge import PUBLISHED, Vault
 from topfive.loading import Pictures
 from topfive.records import (
@@ -86,7 +87,7 @@ def order_note(board: Board, tests: Sequence[reports.PairTest]) -> str:
     apart = {(test.first, test.second): test.separates for test in tests}
     names = [row.system for row in board.rows]
     text = names[0] if names else ""
-    for better, worse in zip(names, names[1:], strict=False):
+    for better, worse in pairwise(names):
         text += f" {'<' if apart[better, worse] else '='} {worse}"
     ties = [f"{test.first} and {test.second}" for test in tests if not test.separates]
     return f"By top-1 error: {text}. " + (
@@ -94,9 +95,7 @@ def order_note(board: Board, tests: Sequence[reports.PairTest]) -> str:
     )
 
 
-def find_suspects(
-    out: Path, dataset: Dataset, runs: Sequence[Run], seed: int, progress: Progress
-) -> Suspects | None:
+def find_suspects(out: Path, dataset: Dataset, runs: Sequence[Run], seed: int, progress: Progress) -> Suspects | None:
     """Confident learning on the open labels of train and val, with probabilities by folds of the linear probe.
 
     The features come from ImageNet's weights and have seen none of these labels. What was planted is read after the
@@ -116,7 +115,9 @@ def find_suspects(
     found = audit.label_errors(rows.class_index, probs)
     audit_folder = out / "audit"
     audit_folder.mkdir(exist_ok=True)
-    write_findings(audit_folder / "label-errors.jsonl", audit.findings("label-errors", found, images.ids, dataset.classes))
+    write_findings(
+        audit_folder / "label-errors.jsonl", audit.findings("label-errors", found, images.ids, dataset.classes)
+    )
     method = f"{found.filter_by.replace('_', ' ')}, probabilities from 5 folds of a linear probe"
     return Suspects(images, found, method, _planted(dataset, images))
 
