@@ -35,7 +35,7 @@ SETTINGS = engine.Training(
     lr=0.05,
     weight_decay=1e-4,
     schedule="cosine",
-    warmup_epochs=1.0,
+    warmup=0.25,
     colour_sigma=0.1,
     smallest_scale=0.8,
     average_decay=0.9,
@@ -79,20 +79,20 @@ def same(a: Any, b: Any) -> bool:
 
 
 def test_schedules_by_hand() -> None:
-    step = replace(SETTINGS, schedule="step", epochs=10, warmup_epochs=0.0, drops=(0.5, 0.8), lr=1.0)
+    step = replace(SETTINGS, schedule="step", epochs=10, warmup=0.0, drops=(0.5, 0.8), lr=1.0)
     rates = [learning_rate(step, i, 2) for i in range(20)]
     assert rates == pytest.approx([1.0] * 10 + [0.1] * 6 + [0.01] * 4)
     cosine = replace(step, schedule="cosine", epochs=4)
     assert [learning_rate(cosine, i, 1) for i in range(4)] == pytest.approx(
         [1.0, 0.5 + 0.5 / math.sqrt(2), 0.5, 0.5 - 0.5 / math.sqrt(2)]
     )
-    triangle = replace(step, schedule="linear", epochs=6, warmup_epochs=2.0)
+    triangle = replace(step, schedule="linear", epochs=6, warmup=1 / 3)
     assert [learning_rate(triangle, i, 1) for i in range(6)] == pytest.approx([1 / 3, 2 / 3, 1.0, 0.75, 0.5, 0.25])
 
 
 @pytest.mark.parametrize("schedule", ["step", "cosine", "linear"])
 def test_rates_stay_positive_and_below_the_peak(schedule: Any) -> None:
-    settings = replace(SETTINGS, schedule=schedule, epochs=7, warmup_epochs=1.5, lr=0.3)
+    settings = replace(SETTINGS, schedule=schedule, epochs=7, warmup=0.2, lr=0.3)
     rates = [learning_rate(settings, i, 5) for i in range(35)]
     assert min(rates) > 0
     assert max(rates) == pytest.approx(0.3)
@@ -108,7 +108,7 @@ def test_rates_stay_positive_and_below_the_peak(schedule: Any) -> None:
         ("momentum", 1.0),
         ("train_crop_px", 33),
         ("smallest_scale", 0.0),
-        ("warmup_epochs", 4.0),
+        ("warmup", 1.0),
         ("drops", (0.8, 0.5)),
         ("optimiser", "lamb"),
         ("schedule", "polynomial"),
@@ -276,7 +276,7 @@ def test_a_damaged_checkpoint_falls_back_and_another_fits_is_refused(drawn: Data
 
 @pytest.mark.slow
 def test_a_loss_that_is_no_number_stops_with_the_step_and_spoils_no_checkpoint(drawn: Dataset, tmp_path: Path) -> None:
-    wild = replace(SETTINGS, lr=1e30, warmup_epochs=0.0)
+    wild = replace(SETTINGS, lr=1e30, warmup=0.0)
     with pytest.raises(WorkFailed, match=r"after step \d+ \(epoch 1, lr 9\.9e\+29, images train_"):
         trained(drawn, wild, log=FitLog(checkpoints=tmp_path))
     assert not list(tmp_path.iterdir())

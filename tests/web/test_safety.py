@@ -159,6 +159,10 @@ def test_serve_refuses_what_it_cannot_serve(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         with pytest.raises(BadInput, match="cannot be listened on"):
             serve(tmp_path, port=taken.getsockname()[1])
+    with pytest.raises(BadInput, match="is no port"):
+        serve(tmp_path, port=99999)
+    with pytest.raises(BadInput, match="cannot be listened on"):
+        serve(tmp_path, host="no such host")
 
 
 def test_serving_loads_no_torch(workspace: Path) -> None:

@@ -89,7 +89,7 @@ def make_plan(
     place_shares: NDArray[np.float64],
     rng: np.random.Generator,
 ) -> Plan:
-    """Plan `per_class` pictures of each class for train, val and test; `like` [K, K] is the classes' likeness, K > 1."""
+    """Plan `per_class` pictures of each class for train, val and test; `like` [K, K] is their likeness, K > 1."""
     k = len(like)
     near = np.exp(_NEARNESS * like)
     np.fill_diagonal(near, 0.0)

@@ -9,31 +9,57 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar, cast
+from typing import TypeVar, cast
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-Numbers = NDArray[np.float64]
+from topfive.dataset._twin_rows import (
+    ACCENT,
+    ACCENT_SHARE,
+    AHEAD,
+    AXES,
+    BEND,
+    BLEND,
+    BOUNCE,
+    BOUND,
+    CENTRE,
+    EXPOSURE,
+    EYE,
+    FILM,
+    FIRST,
+    FLOOR,
+    FLOOR_Y,
+    FOCAL,
+    GLOSS,
+    GRAIN,
+    HALF,
+    HAZE,
+    KIND,
+    LAST,
+    LIGHT,
+    LIGHT_COLOUR,
+    PAINT,
+    PLACE,
+    POWER,
+    REACH,
+    RIGHT,
+    SCALE,
+    SKY,
+    TAPER,
+    TURN,
+    TWIST,
+    UP,
+    VIGNETTE,
+    WALL,
+    WALL_Z,
+    Numbers,
+    Scene,
+)
+
 Vector = tuple[float, float, float]
 Function = TypeVar("Function", bound=Callable[..., object])
-
-PART_KINDS = ("capsule", "ellipsoid", "superquadric", "box", "cylinder", "cone", "torus")
-PATTERNS = ("mottled", "patches", "marble", "rings", "stripes", "zigzag", "checks", "bricks", "scales", "dots")
-
-PAINT_SIZE = 12
-"""A paint: pattern, frequency, warp, cosine and sine of its tilt, offset, colour A (3), colour B (3)."""
-CENTRE, TURN, SCALE, BOUND, BLEND, BEND, TAPER, TWIST, FIRST, LAST = 0, 3, 12, 13, 14, 15, 16, 17, 18, 19
-GLOSS, HAZE, PAINT, ACCENT_SHARE, ACCENT, SOLID_SIZE = 20, 21, 22, 34, 35, 38
-"""A solid: where it stands (TURN is the 3 x 3 world-from-local rotation), how its parts [FIRST, LAST) are joined and
-bent, and its paint. Parts after the first wear ACCENT in place of colour A by ACCENT_SHARE."""
-KIND, PLACE, AXES, HALF, POWER, REACH, PART_SIZE = 0, 1, 4, 13, 16, 17, 18
-"""A part: its kind (a position in PART_KINDS), centre, local-from-solid rotation, half sizes, the superquadric's
-exponent, the radius of its bounding sphere."""
-LIGHT, LIGHT_COLOUR, SKY, BOUNCE, FLOOR_Y, WALL_Z, FLOOR, WALL = 0, 3, 6, 9, 12, 13, 14, 26
-GRAIN, EXPOSURE, VIGNETTE, FILM, EYE, RIGHT, UP, AHEAD, FOCAL, WORLD_SIZE = 38, 39, 40, 41, 42, 45, 48, 51, 54, 55
-"""A world: light, sky and bounce colours, floor and wall with their paints, film, and the camera's frame."""
 
 _FAR = 1e9
 _CLOSE = 0.01
@@ -46,14 +72,6 @@ _PENUMBRA = 0.18
 """Widest soft edge of a shadow, in the space of the solid that throws it."""
 _GRID = ((0.125, 0.375), (-0.375, 0.125), (-0.125, -0.375), (0.375, -0.125))
 _AROUND = ((0, 1), (1, 0), (0, -1), (-1, 0))
-
-
-class Scene(NamedTuple):
-    """What `render` draws: `world` [WORLD_SIZE], `solids` [n, SOLID_SIZE], `parts` [m, PART_SIZE], all float64."""
-
-    world: Numbers
-    solids: Numbers
-    parts: Numbers
 
 
 def _compiled(function: Function) -> Function:
@@ -236,9 +254,7 @@ def _dot(a: Vector, b: Vector) -> float:
 
 
 @_compiled
-def _into(
-    solids: Numbers, s: int, ray: tuple[Vector, Vector], margin: float
-) -> tuple[Vector, Vector, float, float]:
+def _into(solids: Numbers, s: int, ray: tuple[Vector, Vector], margin: float) -> tuple[Vector, Vector, float, float]:
     """A ray in the solid's space, and where it enters and leaves the bounding sphere (entry past exit: a miss)."""
     (origin, way), scale = ray, solids[s, SCALE]
     away = origin[0] - solids[s, CENTRE], origin[1] - solids[s, CENTRE + 1], origin[2] - solids[s, CENTRE + 2]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from topfive.dataset._twin_look import CHOICES, TRAITS, Look
-from topfive.dataset._twin_render import (
+from topfive.dataset._twin_rows import (
     ACCENT,
     ACCENT_SHARE,
     AHEAD,
@@ -151,7 +151,7 @@ def _upright(way: Numbers) -> Numbers:
     return np.array([side, way, np.cross(side, way)])
 
 
-def _reach(kind: int, half: Sequence[float] | Numbers) -> float:
+def _reach(kind: int, half: Numbers) -> float:
     """Radius of the sphere around a part: its corner for the kinds that have one."""
     a, b, c = half
     across = max(a, c)
@@ -160,7 +160,7 @@ def _reach(kind: int, half: Sequence[float] | Numbers) -> float:
     return math.hypot(across, b) if PART_KINDS[kind] in {"cylinder", "cone"} else max(across, b)
 
 
-def _part(kind: int, place: Numbers, axes: Numbers, half: Sequence[float], power: float) -> Numbers:
+def _part(kind: int, place: Numbers, axes: Numbers, half: Numbers, power: float) -> Numbers:
     row = np.zeros(PART_SIZE)
     row[KIND], row[POWER] = kind, power
     row[PLACE : PLACE + 3], row[AXES : AXES + 9], row[HALF : HALF + 3] = place, axes.ravel(), half
@@ -185,7 +185,7 @@ def _attached(look: Look, difficulty: Difficulty) -> list[Numbers]:
     size = (0.22 + 0.25 * t["head_size"]) * difficulty.part_size
     tall = 2.0 ** (1.6 * t["head_tall"] - 0.6)
     where = way * half / max(float(np.linalg.norm(way)), 1e-9)
-    parts.append(_part(chosen["head"], where * 1.15, _upright(way), (size, size * tall, size), power))
+    parts.append(_part(chosen["head"], where * 1.15, _upright(way), np.array([size, size * tall, size]), power))
     thick = (0.09 + 0.14 * t["limb_size"]) * difficulty.part_size
     long_ = (0.22 + 0.38 * t["limb_long"]) * difficulty.part_size
     splay = 0.15 + 0.9 * t["limb_splay"]
@@ -200,7 +200,7 @@ def _attached(look: Look, difficulty: Difficulty) -> list[Numbers]:
         out = aside * splay + np.array([0.0, rise, 0.0])
         out = out / np.linalg.norm(out)
         axes = _upright(out)
-        parts.append(_part(chosen["limb"], root + 0.7 * long_ * out, axes, (thick, long_, thick), power))
+        parts.append(_part(chosen["limb"], root + 0.7 * long_ * out, axes, np.array([thick, long_, thick]), power))
     return parts
 
 
@@ -308,7 +308,7 @@ def _occluder(aim: Numbers, parts: list[Numbers], difficulty: Difficulty, rng: n
     row[SCALE] = rng.uniform(0.5, 0.8)
     around = rng.uniform(0.0, 2.0 * math.pi)
     away = rng.uniform(0.55, 0.85)
-    row[CENTRE : CENTRE + 3] = aim + (away * math.cos(around), away * math.sin(around), 1.5)
+    row[CENTRE : CENTRE + 3] = aim + np.array([away * math.cos(around), away * math.sin(around), 1.5])
     return row
 
 

@@ -1,4 +1,4 @@
-"""The synthetic twin: a rendered image set whose likeness follows the WordNet tree, with troubles planted and recorded."""
+"""The synthetic twin: a rendered image set whose likeness follows the WordNet tree, with planted, recorded troubles."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from topfive.dataset._twin_look import Look, choose, likeness, looks
 from topfive.dataset._twin_plan import Plan, Troubles, make_plan
 from topfive.dataset.croissant import archive, describe
 from topfive.dataset.planted import Planted, read_planted
-from topfive.records import SPLITS, UNKNOWN, BadInput, ClassList, Dataset, Manifest, Progress, new_folder, silent
+from topfive.records import SPLITS, BadInput, ClassList, Dataset, Manifest, Progress, new_folder, silent
 from topfive.taxonomy import ilsvrc_classes, wordnet
 
 if TYPE_CHECKING:
-    from topfive.dataset._twin_scene import Scene
+    from topfive.dataset._twin_rows import Scene
 
 __all__ = ["Planted", "TwinRecipe", "make_twin", "read_planted"]
 

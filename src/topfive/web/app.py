@@ -42,11 +42,14 @@ def serve(workspace: Path, host: str = "127.0.0.1", port: int = 8000) -> None:
 
     if not workspace.is_dir():
         raise BadInput("is no folder", where=workspace, fix="Make a workspace with `topfive run --out DIR`")
+    if not 0 <= port <= 65535:
+        raise BadInput("is no port", where=f"--port {port}", fix="Choose one from 1 to 65535, or 0 for any free one")
     try:
         listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
+        reason = (error.strerror or str(error)).partition(" (while")[0]
         raise BadInput(
-            f"cannot be listened on ({error.strerror or error})", where=f"{host}:{port}", fix="Choose another --port"
+            f"cannot be listened on ({reason})", where=f"{host}:{port}", fix="Choose another --port or --host"
         ) from error
     app = create_app(workspace, hosts=_LOOPBACK if host in _LOOPBACK else ("*",))
     config = uvicorn.Config(app, log_level="warning", server_header=False)

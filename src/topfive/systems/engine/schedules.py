@@ -13,7 +13,7 @@ def learning_rate(settings: Training, step: int, steps_per_epoch: int) -> float:
     `linear` with warm-up is the triangle of one-cycle training; the last update has a rate above zero.
     """
     total = settings.epochs * steps_per_epoch
-    warmup = round(settings.warmup_epochs * steps_per_epoch)
+    warmup = round(settings.warmup * total)
     if step < warmup:
         return settings.lr * (step + 1) / (warmup + 1)
     if settings.schedule == "step":

@@ -12,7 +12,7 @@ from topfive.records import BadInput, View
 class Training:
     """Training pictures keep their short side at `train_resize_px` (centre square); crops of `train_crop_px` are cut.
 
-    `schedule`: the rate rises linearly over `warmup_epochs`, then `step` divides it by ten after each fraction of the
+    `schedule`: the rate rises linearly over the first `warmup` of the run, then `step` divides it by ten after each fraction of the
     run in `drops`, `cosine` and `linear` bring it to zero. `smallest_scale` s below 1 zooms each batch by a factor
     drawn from [s, 1]. `decay_all` puts weight decay on biases and normalisation too, as the papers do.
     `clip_norm`, `average_decay` (of an exponential moving average of the weights) and `colour_sigma` (of AlexNet's
@@ -32,7 +32,7 @@ class Training:
     weight_decay: float
     decay_all: bool = True
     schedule: Literal["step", "cosine", "linear"]
-    warmup_epochs: float = 0.0
+    warmup: float = 0.0
     drops: tuple[float, ...] = (0.5, 0.75)
     label_smoothing: float = 0.0
     clip_norm: float = 0.0
@@ -58,7 +58,7 @@ class Training:
             "momentum": not 0 <= self.momentum < 1,
             "nesterov": self.nesterov and self.momentum == 0,
             "weight_decay": not self.weight_decay >= 0,
-            "warmup_epochs": not 0 <= self.warmup_epochs < self.epochs,
+            "warmup": not 0 <= self.warmup < 1,
             "drops": list(self.drops) != sorted(self.drops),
             "label_smoothing": not 0 <= self.label_smoothing < 1,
             "clip_norm": not self.clip_norm >= 0,
