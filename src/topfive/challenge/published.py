@@ -48,14 +48,14 @@ def _fraction(percent: float) -> float:
 
 
 _WINNERS = (
-    _contest("NEC-UIUC", 2010, 28.2, "several features, linear SVMs", "Lin et al., CVPR 2011; " + _RESULTS),
-    _contest("XRCE", 2011, 25.8, "compressed Fisher vectors, late fusion", _RESULTS),
-    _contest("SuperVision", 2012, 16.4, "5 networks, 10 crops, supplied data only", "ILSVRC2012 results page"),
-    _contest("Clarifai", 2013, 11.7, "several networks, supplied data only", "ILSVRC2013 results page"),
-    _contest("GoogLeNet", 2014, 6.67, "7 networks, 144 crops", "Szegedy et al., arXiv:1409.4842"),
-    _contest("ResNet (MSRA)", 2015, 3.57, "6 networks, dense at several scales", "He et al., arXiv:1512.03385"),
-    _contest("Trimps-Soushen", 2016, 2.99, "ensemble; no paper", _RESULTS),
-    _contest("SENet (WMW)", 2017, 2.25, "ensemble, several scales and crops", "Hu et al., arXiv:1709.01507"),
+    _contest("NEC-UIUC", 2010, 28.191, "several features, linear SVMs", "Lin et al., CVPR 2011; " + _RESULTS),
+    _contest("XRCE", 2011, 25.770, "compressed Fisher vectors, late fusion", _RESULTS),
+    _contest("SuperVision", 2012, 16.422, "5 networks, 10 crops, supplied data only", "ILSVRC2012 results page"),
+    _contest("Clarifai", 2013, 11.743, "several networks, supplied data only", "ILSVRC2013 results page"),
+    _contest("GoogLeNet", 2014, 6.656, "7 networks, 144 crops", "Szegedy et al., arXiv:1409.4842; " + _RESULTS),
+    _contest("ResNet (MSRA)", 2015, 3.567, "6 networks, dense at several scales", "He et al., arXiv:1512.03385; " + _RESULTS),
+    _contest("Trimps-Soushen", 2016, 2.991, "ensemble; no paper", _RESULTS),
+    _contest("SENet (WMW)", 2017, 2.251, "ensemble, several scales and crops", "Hu et al., arXiv:1709.01507"),
 )
 
 _CONTEST_ENTRIES = (
@@ -121,7 +121,7 @@ PUBLISHED: tuple[Published, ...] = (*_WINNERS, *_CONTEST_ENTRIES, *_TOP5_PAPERS,
 def agreement_levels(
     levels: Iterable[Agreement], *, edition: str, split: str, year: int, source: str
 ) -> tuple[Published, ...]:
-    """Computed agreement levels as references: for each the error of the original labels, and the uniform level."""
+    """Computed agreement levels as references: the error of the original labels, and at k = 1 the uniform level."""
     made = []
     for level in levels:
         metric: Literal["top1_error", "top5_error"] = "top1_error" if level.k == 1 else "top5_error"
@@ -139,7 +139,8 @@ def agreement_levels(
                 f"{level.k} of the valid labels named by chance",
             ),
         )
-        for name, error, interval, protocol in named:
+        # With five guesses drawing evenly costs next to nothing (9.98 against 10.04 % on ReaL): one level says it.
+        for name, error, interval, protocol in named if level.k == 1 else named[:1]:
             claim = Claim(metric, error, edition, split, protocol, source)
             made.append(Published(name, year, "agreement", claim, interval, f"n = {level.n:,}"))
     return tuple(made)

@@ -15,48 +15,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from topfive.dataset._twin_rows import (
-    ACCENT,
-    ACCENT_SHARE,
-    AHEAD,
-    AXES,
-    BEND,
-    BLEND,
-    BOUNCE,
-    BOUND,
-    CENTRE,
-    EXPOSURE,
-    EYE,
-    FILM,
-    FIRST,
-    FLOOR,
-    FLOOR_Y,
-    FOCAL,
-    GLOSS,
-    GRAIN,
-    HALF,
-    HAZE,
-    KIND,
-    LAST,
-    LIGHT,
-    LIGHT_COLOUR,
-    PAINT,
-    PLACE,
-    POWER,
-    REACH,
-    RIGHT,
-    SCALE,
-    SKY,
-    TAPER,
-    TURN,
-    TWIST,
-    UP,
-    VIGNETTE,
-    WALL,
-    WALL_Z,
-    Numbers,
-    Scene,
-)
+from topfive.dataset import _twin_rows as col
+from topfive.dataset._twin_rows import Numbers, Scene
 
 Vector = tuple[float, float, float]
 Function = TypeVar("Function", bound=Callable[..., object])
@@ -149,7 +109,7 @@ def _painted(row: Numbers, at: int, x: float, y: float, z: float) -> tuple[float
     column = math.floor(across)
     p, q = across - column, v - line
     if kind == 7:
-        joint = min(min(p, 1 - p), 0.7 * min(q, 1 - q))
+        joint = min(p, 1 - p, 0.7 * q, 0.7 - 0.7 * q)
         return _edge(18.0 * (0.075 - joint)), 0.85 + 0.3 * _hash(int(column), int(line), 7)
     if kind == 8:
         reach = math.sqrt((2 * p - 1) ** 2 + (1.1 * q) ** 2)
@@ -161,16 +121,17 @@ def _painted(row: Numbers, at: int, x: float, y: float, z: float) -> tuple[float
 @_compiled
 def _part_distance(parts: Numbers, i: int, x: float, y: float, z: float) -> float:
     """Signed distance from part i to a point given from its centre (a bound for ellipsoid and superquadric)."""
-    px = abs(parts[i, AXES] * x + parts[i, AXES + 1] * y + parts[i, AXES + 2] * z)
-    py = parts[i, AXES + 3] * x + parts[i, AXES + 4] * y + parts[i, AXES + 5] * z
-    pz = abs(parts[i, AXES + 6] * x + parts[i, AXES + 7] * y + parts[i, AXES + 8] * z)
-    a, b, c, kind = parts[i, HALF], parts[i, HALF + 1], parts[i, HALF + 2], int(parts[i, KIND])
+    px = abs(parts[i, col.AXES] * x + parts[i, col.AXES + 1] * y + parts[i, col.AXES + 2] * z)
+    py = parts[i, col.AXES + 3] * x + parts[i, col.AXES + 4] * y + parts[i, col.AXES + 5] * z
+    pz = abs(parts[i, col.AXES + 6] * x + parts[i, col.AXES + 7] * y + parts[i, col.AXES + 8] * z)
+    a, b, c = float(parts[i, col.HALF]), float(parts[i, col.HALF + 1]), float(parts[i, col.HALF + 2])
+    kind = int(parts[i, col.KIND])
     if kind == 1:
         k = math.sqrt((px / a) ** 2 + (py / b) ** 2 + (pz / c) ** 2)
         slope = math.sqrt((px / (a * a)) ** 2 + (py / (b * b)) ** 2 + (pz / (c * c)) ** 2)
         return k * (k - 1.0) / slope if slope > 1e-6 else -min(a, b, c)
     if kind == 2:
-        power = parts[i, POWER]
+        power = parts[i, col.POWER]
         norm = (px / a) ** power + (abs(py) / b) ** power + (pz / c) ** power
         return (norm ** (1.0 / power) - 1.0) * min(a, b, c) if norm > 1e-9 else -min(a, b, c)
     if kind == 3:
@@ -199,21 +160,21 @@ def _part_distance(parts: Numbers, i: int, x: float, y: float, z: float) -> floa
 def _field(solids: Numbers, s: int, parts: Numbers, point: Vector) -> tuple[float, int]:
     """Bound on the distance to solid s from a point of its own space, and which part is nearest."""
     x, y, z = point
-    x += solids[s, BEND] * (y * y - 0.3)
-    spread = 1.0 / (1.0 + solids[s, TAPER] * min(max(y, -1.0), 1.0))
+    x += solids[s, col.BEND] * (y * y - 0.3)
+    spread = 1.0 / (1.0 + solids[s, col.TAPER] * min(max(y, -1.0), 1.0))
     x, z = x * spread, z * spread
-    if solids[s, TWIST] != 0.0:
-        cosine, sine = math.cos(solids[s, TWIST] * y), math.sin(solids[s, TWIST] * y)
+    if solids[s, col.TWIST] != 0.0:
+        cosine, sine = math.cos(solids[s, col.TWIST] * y), math.sin(solids[s, col.TWIST] * y)
         x, z = cosine * x - sine * z, sine * x + cosine * z
-    first, blend = int(solids[s, FIRST]), solids[s, BLEND]
+    first, blend = int(solids[s, col.FIRST]), solids[s, col.BLEND]
     joined, nearest, least = _FAR, first, _FAR
-    for i in range(first, int(solids[s, LAST])):
-        px, py, pz = x - parts[i, PLACE], y - parts[i, PLACE + 1], z - parts[i, PLACE + 2]
-        apart, within = px * px + py * py + pz * pz, least + blend + parts[i, REACH]
+    for i in range(first, int(solids[s, col.LAST])):
+        px, py, pz = x - parts[i, col.PLACE], y - parts[i, col.PLACE + 1], z - parts[i, col.PLACE + 2]
+        apart, within = px * px + py * py + pz * pz, least + blend + parts[i, col.REACH]
         if apart > within * within:
             continue
         # Further off, the bounding sphere is bound enough and costs a tenth.
-        d = math.sqrt(apart) - parts[i, REACH]
+        d = math.sqrt(apart) - parts[i, col.REACH]
         if d < 0.25:
             d = _part_distance(parts, i, px, py, pz)
         if d < least:
@@ -224,22 +185,13 @@ def _field(solids: Numbers, s: int, parts: Numbers, point: Vector) -> tuple[floa
 
 
 @_compiled
-def _outward(solids: Numbers, s: int, v: Vector) -> Vector:
-    """A direction of the solid's space, in the world."""
+def _turned(solids: Numbers, s: int, v: Vector, down: int, across: int) -> Vector:
+    """A direction of the solid's space in the world (down 3, across 1), or the other way about (down 1, across 3)."""
+    i, j, k = col.TURN, col.TURN + down, col.TURN + 2 * down
     return (
-        solids[s, TURN] * v[0] + solids[s, TURN + 1] * v[1] + solids[s, TURN + 2] * v[2],
-        solids[s, TURN + 3] * v[0] + solids[s, TURN + 4] * v[1] + solids[s, TURN + 5] * v[2],
-        solids[s, TURN + 6] * v[0] + solids[s, TURN + 7] * v[1] + solids[s, TURN + 8] * v[2],
-    )
-
-
-@_compiled
-def _inward(solids: Numbers, s: int, v: Vector) -> Vector:
-    """A direction of the world, in the solid's space."""
-    return (
-        solids[s, TURN] * v[0] + solids[s, TURN + 3] * v[1] + solids[s, TURN + 6] * v[2],
-        solids[s, TURN + 1] * v[0] + solids[s, TURN + 4] * v[1] + solids[s, TURN + 7] * v[2],
-        solids[s, TURN + 2] * v[0] + solids[s, TURN + 5] * v[1] + solids[s, TURN + 8] * v[2],
+        solids[s, i] * v[0] + solids[s, i + across] * v[1] + solids[s, i + 2 * across] * v[2],
+        solids[s, j] * v[0] + solids[s, j + across] * v[1] + solids[s, j + 2 * across] * v[2],
+        solids[s, k] * v[0] + solids[s, k + across] * v[1] + solids[s, k + 2 * across] * v[2],
     )
 
 
@@ -256,16 +208,20 @@ def _dot(a: Vector, b: Vector) -> float:
 @_compiled
 def _into(solids: Numbers, s: int, ray: tuple[Vector, Vector], margin: float) -> tuple[Vector, Vector, float, float]:
     """A ray in the solid's space, and where it enters and leaves the bounding sphere (entry past exit: a miss)."""
-    (origin, way), scale = ray, solids[s, SCALE]
-    away = origin[0] - solids[s, CENTRE], origin[1] - solids[s, CENTRE + 1], origin[2] - solids[s, CENTRE + 2]
+    (origin, way), scale = ray, solids[s, col.SCALE]
+    away = (
+        origin[0] - solids[s, col.CENTRE],
+        origin[1] - solids[s, col.CENTRE + 1],
+        origin[2] - solids[s, col.CENTRE + 2],
+    )
     near = _dot(away, way)
-    room = near * near - _dot(away, away) + ((solids[s, BOUND] + margin) * scale) ** 2
+    room = near * near - _dot(away, away) + ((solids[s, col.BOUND] + margin) * scale) ** 2
     if room <= 0.0:
         return away, way, 1.0, 0.0
-    x, y, z = _inward(solids, s, away)
+    x, y, z = _turned(solids, s, away, 1, 3)
     half = math.sqrt(room)
     here = (x / scale, y / scale, z / scale)
-    return here, _inward(solids, s, way), max(-near - half, 0.0) / scale, (half - near) / scale
+    return here, _turned(solids, s, way, 1, 3), max(-near - half, 0.0) / scale, (half - near) / scale
 
 
 @_compiled
@@ -274,13 +230,13 @@ def _hit(solids: Numbers, parts: Numbers, origin: Vector, way: Vector) -> tuple[
     best, which, part = _FAR, -1, -1
     for s in range(len(solids)):
         here, there, t, end = _into(solids, s, (origin, way), 0.0)
-        end = min(end, best / solids[s, SCALE])
+        end = min(end, best / solids[s, col.SCALE])
         for _ in range(40):
             if t >= end:
                 break
             d, nearest = _field(solids, s, parts, _along(here, there, t))
             if d < _CLOSE:
-                best, which, part = t * solids[s, SCALE], s, nearest
+                best, which, part = t * solids[s, col.SCALE], s, nearest
                 break
             t += max(_STEP * d, _LEAST)
     return best, which, part
@@ -324,60 +280,60 @@ def _surface(scene: tuple[Numbers, Numbers, Numbers], hit: tuple[int, int], eye:
     s, (point, way) = hit[0], eye
     here = _into(solids, s, eye, 0.0)[0]
     inner = _facing(solids, s, parts, here)
-    normal = _outward(solids, s, inner)
-    light = (world[LIGHT], world[LIGHT + 1], world[LIGHT + 2])
+    normal = _turned(solids, s, inner, 3, 1)
+    light = (world[col.LIGHT], world[col.LIGHT + 1], world[col.LIGHT + 2])
     toward = _dot(normal, light)
     key = toward * _lit(solids, parts, _along(point, normal, 0.02), light) if toward > 0.0 else 0.0
     room = _field(solids, s, parts, _along(here, inner, 0.22))[0] / 0.22
     free = 0.35 + 0.65 * min(max(room, 0.0), 1.0)
-    share, relief = _painted(solids[s], PAINT, here[0], here[1], here[2])
-    accent = solids[s, ACCENT_SHARE] if hit[1] > int(solids[s, FIRST]) else 0.0
+    share, relief = _painted(solids[s], col.PAINT, here[0], here[1], here[2])
+    accent = solids[s, col.ACCENT_SHARE] if hit[1] > int(solids[s, col.FIRST]) else 0.0
     rim = (1.0 - max(-_dot(normal, way), 0.0)) ** 3
     between = (light[0] - way[0], light[1] - way[1], light[2] - way[2])
-    gloss = solids[s, GLOSS]
+    gloss = solids[s, col.GLOSS]
     mirror = max(_dot(normal, between) / (math.sqrt(_dot(between, between)) + 1e-9), 0.0) ** (8.0 + 60.0 * gloss)
     shine = gloss * (0.9 * mirror * min(1.0, 4.0 * key) + 0.2 * rim)
     sky = 0.5 + 0.5 * normal[1]
     for channel in range(3):
-        a = solids[s, PAINT + 6 + channel] * (1 - accent) + solids[s, ACCENT + channel] * accent
-        skin = (a + (solids[s, PAINT + 9 + channel] - a) * share) * relief
-        soft = free * (sky * world[SKY + channel] + (1 - sky) * world[BOUNCE + channel])
-        value = skin * (key * world[LIGHT_COLOUR + channel] + soft) + shine * world[LIGHT_COLOUR + channel]
-        out[channel] = value + solids[s, HAZE] * (0.6 * world[WALL + 6 + channel] - value)
+        a = solids[s, col.PAINT + 6 + channel] * (1 - accent) + solids[s, col.ACCENT + channel] * accent
+        skin = (a + (solids[s, col.PAINT + 9 + channel] - a) * share) * relief
+        soft = free * (sky * world[col.SKY + channel] + (1 - sky) * world[col.BOUNCE + channel])
+        value = skin * (key * world[col.LIGHT_COLOUR + channel] + soft) + shine * world[col.LIGHT_COLOUR + channel]
+        out[channel] = value + solids[s, col.HAZE] * (0.6 * world[col.WALL + 6 + channel] - value)
 
 
 @_compiled
 def _ground(scene: tuple[Numbers, Numbers, Numbers], origin: Vector, way: Vector, out: Numbers):
     """Colour of floor or wall where no solid is in the way; the solids throw their shadows on both."""
     world, solids, parts = scene
-    wall = (world[WALL_Z] - origin[2]) / min(way[2], -1e-6)
-    floor = (world[FLOOR_Y] - origin[1]) / way[1] if way[1] < -1e-6 else _FAR
-    light = (world[LIGHT], world[LIGHT + 1], world[LIGHT + 2])
+    wall = (world[col.WALL_Z] - origin[2]) / min(way[2], -1e-6)
+    floor = (world[col.FLOOR_Y] - origin[1]) / way[1] if way[1] < -1e-6 else _FAR
+    light = (world[col.LIGHT], world[col.LIGHT + 1], world[col.LIGHT + 2])
     if floor < wall:
-        at, toward, point = FLOOR, light[1], _along(origin, way, floor)
-        share, relief = _painted(world, FLOOR, point[0], point[2], 0.0)
+        at, toward, point = col.FLOOR, light[1], _along(origin, way, floor)
+        share, relief = _painted(world, col.FLOOR, point[0], point[2], 0.0)
         apart = (floor - wall) * way[2]
     else:
-        at, toward, point = WALL, light[2], _along(origin, way, wall)
-        share, relief = _painted(world, WALL, point[0], point[1], 0.0)
-        apart = point[1] - world[FLOOR_Y]
+        at, toward, point = col.WALL, light[2], _along(origin, way, wall)
+        share, relief = _painted(world, col.WALL, point[0], point[1], 0.0)
+        apart = point[1] - world[col.FLOOR_Y]
     key = max(toward, 0.0) * _lit(solids, parts, point, light)
     corner = 1.0 - 0.35 * math.exp(-2.0 * abs(apart))
     for channel in range(3):
         a = world[at + 6 + channel]
         skin = (a + (world[at + 9 + channel] - a) * share) * relief
-        out[channel] = skin * (key * world[LIGHT_COLOUR + channel] + 0.8 * world[SKY + channel]) * corner
+        out[channel] = skin * (key * world[col.LIGHT_COLOUR + channel] + 0.8 * world[col.SKY + channel]) * corner
 
 
 @_compiled
 def _ray(world: Numbers, column: float, row: float, side: int) -> tuple[Vector, Vector]:
     """The eye, and the direction it looks in through a point of the picture given in pixels."""
     u, v = (2.0 * column + 1.0) / side - 1.0, 1.0 - (2.0 * row + 1.0) / side
-    x = u * world[RIGHT] + v * world[UP] + world[FOCAL] * world[AHEAD]
-    y = u * world[RIGHT + 1] + v * world[UP + 1] + world[FOCAL] * world[AHEAD + 1]
-    z = u * world[RIGHT + 2] + v * world[UP + 2] + world[FOCAL] * world[AHEAD + 2]
+    x = u * world[col.RIGHT] + v * world[col.UP] + world[col.FOCAL] * world[col.AHEAD]
+    y = u * world[col.RIGHT + 1] + v * world[col.UP + 1] + world[col.FOCAL] * world[col.AHEAD + 1]
+    z = u * world[col.RIGHT + 2] + v * world[col.UP + 2] + world[col.FOCAL] * world[col.AHEAD + 2]
     length = math.sqrt(x * x + y * y + z * z)
-    return (world[EYE], world[EYE + 1], world[EYE + 2]), (x / length, y / length, z / length)
+    return (world[col.EYE], world[col.EYE + 1], world[col.EYE + 2]), (x / length, y / length, z / length)
 
 
 @_compiled
@@ -433,16 +389,18 @@ def _smoothed(
 @_compiled
 def _developed(world: Numbers, light: Numbers, image: NDArray[np.uint8]) -> None:
     """Exposure, vignette, a soft shoulder, gamma 2 (a square root is exact everywhere) and grain, to bytes."""
-    side, film = len(light), int(world[FILM])
+    side, film = len(light), int(world[col.FILM])
     for row in range(side):
         for column in range(side):
             u, v = (2.0 * column + 1.0) / side - 1.0, (2.0 * row + 1.0) / side - 1.0
-            gain = world[EXPOSURE] * (1.0 - world[VIGNETTE] * (u * u + v * v))
+            gain = world[col.EXPOSURE] * (1.0 - world[col.VIGNETTE] * (u * u + v * v))
             for channel in range(3):
                 value = max(light[row, column, channel] * gain, 0.0)
                 value = math.sqrt(1.2 * value / (1.0 + 0.35 * value))
                 noise = 1.4 * _hash(film + column, row, channel) - 0.7
-                image[row, column, channel] = int(min(max(255.0 * (value + world[GRAIN] * noise) + 0.5, 0.0), 255.0))
+                image[row, column, channel] = int(
+                    min(max(255.0 * (value + world[col.GRAIN] * noise) + 0.5, 0.0), 255.0)
+                )
 
 
 def render(scene: Scene, side: int) -> NDArray[np.uint8]:

@@ -9,54 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from topfive.dataset._twin_look import CHOICES, TRAITS, Look
-from topfive.dataset._twin_rows import (
-    ACCENT,
-    ACCENT_SHARE,
-    AHEAD,
-    AXES,
-    BEND,
-    BLEND,
-    BOUNCE,
-    BOUND,
-    CENTRE,
-    EXPOSURE,
-    EYE,
-    FILM,
-    FIRST,
-    FLOOR,
-    FLOOR_Y,
-    FOCAL,
-    GLOSS,
-    GRAIN,
-    HALF,
-    HAZE,
-    KIND,
-    LAST,
-    LIGHT,
-    LIGHT_COLOUR,
-    PAINT,
-    PAINT_SIZE,
-    PART_KINDS,
-    PART_SIZE,
-    PATTERNS,
-    PLACE,
-    POWER,
-    REACH,
-    RIGHT,
-    SCALE,
-    SKY,
-    SOLID_SIZE,
-    TAPER,
-    TURN,
-    TWIST,
-    UP,
-    VIGNETTE,
-    WALL,
-    WALL_Z,
-    WORLD_SIZE,
-    Numbers,
-    Scene,
-)
+from topfive.dataset import _twin_rows as col
+from topfive.dataset._twin_rows import PART_KINDS, PATTERNS, Numbers, Scene
 
 
 @dataclass(frozen=True)
@@ -105,22 +59,22 @@ def compose(subjects: Sequence[Look], place: Place, difficulty: Difficulty, rng:
         solids.append(_solid(look.varied(rng, difficulty.instance_range), difficulty, parts, rng))
     floor = rng.random() < place.floor_share
     _stand(solids, parts, floor, difficulty, rng)
-    aim = np.mean([row[CENTRE : CENTRE + 3] for row in solids], axis=0) if solids else np.zeros(3)
+    aim = np.mean([row[col.CENTRE : col.CENTRE + 3] for row in solids], axis=0) if solids else np.zeros(3)
     world = _world(place, difficulty, aim, rng)
-    world[FLOOR_Y] = -1.0 if floor else -1e6
+    world[col.FLOOR_Y] = -1.0 if floor else -1e6
     for _ in range(rng.poisson(difficulty.background_clutter)):
         solids.append(_clutter(floor, parts, difficulty, rng))
     if subjects and rng.random() < difficulty.occlusion:
         solids.append(_occluder(aim, parts, difficulty, rng))
-    return Scene(world, np.array(solids).reshape(-1, SOLID_SIZE), np.array(parts).reshape(-1, PART_SIZE))
+    return Scene(world, np.array(solids).reshape(-1, col.SOLID_SIZE), np.array(parts).reshape(-1, col.PART_SIZE))
 
 
 def nudged(scene: Scene, rng: np.random.Generator) -> Scene:
     """The same scene a moment later: camera a little aside, light a little different, new grain."""
     world = scene.world.copy()
-    world[EYE : EYE + 3] += rng.normal(0.0, 0.04, 3)
-    world[EXPOSURE] *= rng.uniform(0.94, 1.06)
-    world[FILM] = rng.integers(1 << 20)
+    world[col.EYE : col.EYE + 3] += rng.normal(0.0, 0.04, 3)
+    world[col.EXPOSURE] *= rng.uniform(0.94, 1.06)
+    world[col.FILM] = rng.integers(1 << 20)
     return scene._replace(world=world)
 
 
@@ -161,10 +115,14 @@ def _reach(kind: int, half: Numbers) -> float:
 
 
 def _part(kind: int, place: Numbers, axes: Numbers, half: Numbers, power: float) -> Numbers:
-    row = np.zeros(PART_SIZE)
-    row[KIND], row[POWER] = kind, power
-    row[PLACE : PLACE + 3], row[AXES : AXES + 9], row[HALF : HALF + 3] = place, axes.ravel(), half
-    row[REACH] = _reach(kind, half)
+    row = np.zeros(col.PART_SIZE)
+    row[col.KIND], row[col.POWER] = kind, power
+    row[col.PLACE : col.PLACE + 3], row[col.AXES : col.AXES + 9], row[col.HALF : col.HALF + 3] = (
+        place,
+        axes.ravel(),
+        half,
+    )
+    row[col.REACH] = _reach(kind, half)
     return row
 
 
@@ -207,20 +165,22 @@ def _attached(look: Look, difficulty: Difficulty) -> list[Numbers]:
 def _solid(look: Look, difficulty: Difficulty, parts: list[Numbers], rng: np.random.Generator) -> Numbers:
     """Append a look's parts and give its solid, unplaced: unit scale, no turn."""
     chosen, t = look.chosen, look.scaled
-    row = np.zeros(SOLID_SIZE)
+    row = np.zeros(col.SOLID_SIZE)
     own = _attached(look, difficulty)
-    reach = max(float(np.linalg.norm(part[PLACE : PLACE + 3]) + part[HALF : HALF + 3].max()) for part in own)
-    row[FIRST], row[LAST] = len(parts), len(parts) + len(own)
+    reach = max(
+        float(np.linalg.norm(part[col.PLACE : col.PLACE + 3]) + part[col.HALF : col.HALF + 3].max()) for part in own
+    )
+    row[col.FIRST], row[col.LAST] = len(parts), len(parts) + len(own)
     parts.extend(own)
     # Between equal reach and equal bulk: else thin solids would be lines and round ones fill the picture.
-    bulk = sum(float(np.prod(part[HALF : HALF + 3])) for part in own) ** (1.0 / 3.0)
-    row[TURN : TURN + 9], row[SCALE] = np.eye(3).ravel(), 0.9 / (reach**0.6 * bulk**0.4)
-    row[BLEND] = 0.02 + 0.3 * max(t["blend"] - 0.3, 0.0)
-    row[BEND] = 0.9 * _beyond(t["bend"])
-    row[TAPER] = 0.9 * _beyond(t["taper"])
-    row[TWIST] = 2.0 * _beyond(t["twist"])
+    bulk = sum(float(np.prod(part[col.HALF : col.HALF + 3])) for part in own) ** (1.0 / 3.0)
+    row[col.TURN : col.TURN + 9], row[col.SCALE] = np.eye(3).ravel(), 0.9 / (reach**0.6 * bulk**0.4)
+    row[col.BLEND] = 0.02 + 0.3 * max(t["blend"] - 0.3, 0.0)
+    row[col.BEND] = 0.9 * _beyond(t["bend"])
+    row[col.TAPER] = 0.9 * _beyond(t["taper"])
+    row[col.TWIST] = 2.0 * _beyond(t["twist"])
     _bound(row, own)
-    row[GLOSS] = max(t["gloss"] - 0.25, 0.0) / 0.75
+    row[col.GLOSS] = max(t["gloss"] - 0.25, 0.0) / 0.75
     shift = difficulty.colour_range
     hue = t["hue"] + rng.normal(0.0, 0.16 * shift)
     strong = float(np.clip(0.25 + 0.6 * t["strong"] + rng.normal(0.0, 0.15 * shift), 0.0, 0.95))
@@ -239,17 +199,17 @@ def _solid(look: Look, difficulty: Difficulty, parts: list[Numbers], rng: np.ran
     frequency = 2.2 * 3.0 ** t["frequency"] * math.exp(rng.normal(0.0, 0.25 * difficulty.texture_noise))
     warp = 0.5 * t["warp"] ** 2 + 0.5 * difficulty.texture_noise * rng.random()
     tilt = math.pi * (t["tilt"] + rng.normal(0.0, 0.1 * difficulty.texture_noise))
-    row[PAINT : PAINT + PAINT_SIZE] = _paint(chosen["pattern"], frequency, warp, tilt, (first, second))
-    row[PAINT + 5] = rng.uniform(0.0, 40.0)
-    row[ACCENT_SHARE] = float(t["accent"] > 0.5)
-    row[ACCENT : ACCENT + 3] = _colour(turned + 0.5 * (t["accent"] - 0.5), strong, bright)
+    row[col.PAINT : col.PAINT + col.PAINT_SIZE] = _paint(chosen["pattern"], frequency, warp, tilt, (first, second))
+    row[col.PAINT + 5] = rng.uniform(0.0, 40.0)
+    row[col.ACCENT_SHARE] = float(t["accent"] > 0.5)
+    row[col.ACCENT : col.ACCENT + 3] = _colour(turned + 0.5 * (t["accent"] - 0.5), strong, bright)
     return row
 
 
 def _bound(row: Numbers, parts: Sequence[Numbers]) -> None:
     """Set the radius of the sphere that holds these parts, as bent and tapered."""
-    reach = max(float(np.linalg.norm(part[PLACE : PLACE + 3]) + part[REACH]) for part in parts)
-    row[BOUND] = reach * (1.0 + abs(row[TAPER])) + abs(row[BEND]) * max(0.3, reach * reach - 0.3) + 0.02
+    reach = max(float(np.linalg.norm(part[col.PLACE : col.PLACE + 3]) + part[col.REACH]) for part in parts)
+    row[col.BOUND] = reach * (1.0 + abs(row[col.TAPER])) + abs(row[col.BEND]) * max(0.3, reach * reach - 0.3) + 0.02
 
 
 def _beyond(trait: float) -> float:
@@ -265,91 +225,99 @@ def _stand(
     for number, row in enumerate(solids):
         free = difficulty.pose_range
         turn = _turn(*(rng.uniform(-1.0, 1.0, 3) * (free, 0.3 * free, 0.3 * free) + (0.5, 0.0, 0.0)))
-        row[TURN : TURN + 9] = turn.ravel()
-        row[SCALE] *= rng.uniform(0.55, 0.7) if many else rng.uniform(0.7, 1.1)
+        row[col.TURN : col.TURN + 9] = turn.ravel()
+        row[col.SCALE] *= rng.uniform(0.55, 0.7) if many else rng.uniform(0.7, 1.1)
         low = min(
-            float((turn @ part[PLACE : PLACE + 3])[1])
-            - float(np.linalg.norm((turn @ part[AXES : AXES + 9].reshape(3, 3).T)[1] * part[HALF : HALF + 3]))
-            for part in parts[int(row[FIRST]) : int(row[LAST])]
+            float((turn @ part[col.PLACE : col.PLACE + 3])[1])
+            - float(
+                np.linalg.norm(
+                    (turn @ part[col.AXES : col.AXES + 9].reshape(3, 3).T)[1] * part[col.HALF : col.HALF + 3]
+                )
+            )
+            for part in parts[int(row[col.FIRST]) : int(row[col.LAST])]
         )
-        row[CENTRE] = rng.uniform(-0.25, 0.25) + (1.5 * number - 0.75 if many else 0.0)
-        row[CENTRE + 1] = -1.0 - low * row[SCALE] if floor else rng.uniform(-0.2, 0.2)
-        row[CENTRE + 2] = rng.uniform(-0.3, 0.3)
+        row[col.CENTRE] = rng.uniform(-0.25, 0.25) + (1.5 * number - 0.75 if many else 0.0)
+        row[col.CENTRE + 1] = -1.0 - low * row[col.SCALE] if floor else rng.uniform(-0.2, 0.2)
+        row[col.CENTRE + 2] = rng.uniform(-0.3, 0.3)
 
 
 def _anything(difficulty: Difficulty, parts: list[Numbers], rng: np.random.Generator) -> Numbers:
     """A solid of one part that belongs to no class."""
     look = Look(rng.integers(0, np.array(list(CHOICES.values()))), rng.random(len(TRAITS)))
     row = _solid(look, difficulty, parts, rng)
-    del parts[int(row[FIRST]) + 1 :]
-    row[LAST] = len(parts)
-    half = parts[-1][HALF : HALF + 3]
+    del parts[int(row[col.FIRST]) + 1 :]
+    row[col.LAST] = len(parts)
+    half = parts[-1][col.HALF : col.HALF + 3]
     half[:] = half * rng.uniform(0.7, 1.3, 3)
-    parts[-1][REACH] = _reach(int(parts[-1][KIND]), half)
+    parts[-1][col.REACH] = _reach(int(parts[-1][col.KIND]), half)
     _bound(row, parts[-1:])
-    row[TURN : TURN + 9] = _turn(*rng.uniform(-math.pi, math.pi, 3)).ravel()
+    row[col.TURN : col.TURN + 9] = _turn(*rng.uniform(-math.pi, math.pi, 3)).ravel()
     return row
 
 
 def _clutter(floor: bool, parts: list[Numbers], difficulty: Difficulty, rng: np.random.Generator) -> Numbers:
     """A solid of no class behind the subject."""
     row = _anything(difficulty, parts, rng)
-    row[SCALE] = rng.uniform(0.4, 1.0)
+    row[col.SCALE] = rng.uniform(0.4, 1.0)
     deep = rng.uniform(-3.2, -1.6)
-    row[CENTRE], row[CENTRE + 2] = rng.uniform(-2.2, 2.2), deep
-    row[CENTRE + 1] = -1.0 + 0.4 * row[SCALE] if floor else rng.uniform(-1.6, 1.6)
-    row[HAZE] = 0.12 * -deep
+    row[col.CENTRE], row[col.CENTRE + 2] = rng.uniform(-2.2, 2.2), deep
+    row[col.CENTRE + 1] = -1.0 + 0.4 * row[col.SCALE] if floor else rng.uniform(-1.6, 1.6)
+    row[col.HAZE] = 0.12 * -deep
     return row
 
 
 def _occluder(aim: Numbers, parts: list[Numbers], difficulty: Difficulty, rng: np.random.Generator) -> Numbers:
     """A solid of no class before the subject, that hides a side of it."""
     row = _anything(difficulty, parts, rng)
-    row[SCALE] = rng.uniform(0.5, 0.8)
+    row[col.SCALE] = rng.uniform(0.5, 0.8)
     around = rng.uniform(0.0, 2.0 * math.pi)
     away = rng.uniform(0.55, 0.85)
-    row[CENTRE : CENTRE + 3] = aim + np.array([away * math.cos(around), away * math.sin(around), 1.5])
+    row[col.CENTRE : col.CENTRE + 3] = aim + np.array([away * math.cos(around), away * math.sin(around), 1.5])
     return row
 
 
 def _world(place: Place, difficulty: Difficulty, aim: Numbers, rng: np.random.Generator) -> Numbers:
     """Light, camera, film, floor and wall of a place."""
-    row = np.zeros(WORLD_SIZE)
+    row = np.zeros(col.WORLD_SIZE)
     free = difficulty.light_range
     around, height = rng.uniform(-1.2, 1.2) * free, np.clip(place.sun + rng.normal(0.0, 0.25) * free, 0.15, 1.3)
-    row[LIGHT : LIGHT + 3] = (
+    row[col.LIGHT : col.LIGHT + 3] = (
         math.sin(around) * math.cos(height),
         math.sin(height),
         math.cos(around) * math.cos(height),
     )
     warm = place.warmth + rng.normal(0.0, 0.5) * free
     tint = np.array([1.0 + 0.22 * warm, 1.0, 1.0 - 0.25 * warm]).clip(0.4, 1.6)
-    row[LIGHT_COLOUR : LIGHT_COLOUR + 3] = 1.25 * tint * math.exp(rng.normal(0.0, 0.2) * free)
-    row[SKY : SKY + 3] = (0.42 + 0.12 * rng.random()) * np.array([0.95, 1.0, 1.1]) / np.sqrt(tint)
-    row[EXPOSURE] = place.brightness * math.exp(rng.normal(0.0, 0.22) * free)
-    row[GRAIN], row[VIGNETTE], row[FILM] = rng.uniform(0.0, 0.05), rng.uniform(0.0, 0.25), rng.integers(1 << 20)
-    row[WALL_Z] = rng.uniform(-4.5, -3.0)
-    for at in (FLOOR, WALL):
+    row[col.LIGHT_COLOUR : col.LIGHT_COLOUR + 3] = 1.25 * tint * math.exp(rng.normal(0.0, 0.2) * free)
+    row[col.SKY : col.SKY + 3] = (0.42 + 0.12 * rng.random()) * np.array([0.95, 1.0, 1.1]) / np.sqrt(tint)
+    row[col.EXPOSURE] = place.brightness * math.exp(rng.normal(0.0, 0.22) * free)
+    row[col.GRAIN], row[col.VIGNETTE], row[col.FILM] = (
+        rng.uniform(0.0, 0.05),
+        rng.uniform(0.0, 0.25),
+        rng.integers(1 << 20),
+    )
+    row[col.WALL_Z] = rng.uniform(-4.5, -3.0)
+    for at in (col.FLOOR, col.WALL):
         pattern = int(rng.choice(place.patterns))
         bright, hue = rng.uniform(0.3, 0.95), rng.random()
         near = hue + rng.normal(0.0, 0.15)
         first = _colour(hue, rng.uniform(0.0, 0.45), bright)
         second = _colour(near, rng.uniform(0.0, 0.45), float(np.clip(bright + rng.normal(0.0, 0.12), 0.1, 1.0)))
-        row[at : at + PAINT_SIZE] = _paint(
+        row[at : at + col.PAINT_SIZE] = _paint(
             pattern, rng.uniform(0.5, 1.6), rng.uniform(0.0, 0.4), rng.uniform(0.0, math.pi), (first, second)
         )
         row[at + 5] = rng.uniform(0.0, 40.0)
-    row[BOUNCE : BOUNCE + 3] = 0.25 * row[FLOOR + 6 : FLOOR + 9] + 0.1
+    row[col.BOUNCE : col.BOUNCE + 3] = 0.25 * row[col.FLOOR + 6 : col.FLOOR + 9] + 0.1
     rise, distance = rng.uniform(0.05, 0.5), 5.0
     aim = aim + rng.uniform(-0.22, 0.22, 3)
     ahead = np.array([0.0, -math.sin(rise), -math.cos(rise)])
     right = np.array([1.0, 0.0, 0.0])
     lean = rng.normal(0.0, 0.08)
     up = np.cross(right, ahead)
-    row[EYE : EYE + 3] = aim - distance * ahead
-    row[RIGHT : RIGHT + 3] = math.cos(lean) * right + math.sin(lean) * up
-    row[UP : UP + 3] = math.cos(lean) * up - math.sin(lean) * right
-    row[AHEAD : AHEAD + 3], row[FOCAL] = ahead, 4.3
+    row[col.EYE : col.EYE + 3] = aim - distance * ahead
+    row[col.RIGHT : col.RIGHT + 3] = math.cos(lean) * right + math.sin(lean) * up
+    row[col.UP : col.UP + 3] = math.cos(lean) * up - math.sin(lean) * right
+    row[col.AHEAD : col.AHEAD + 3], row[col.FOCAL] = ahead, 4.3
     return row
 
 

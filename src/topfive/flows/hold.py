@@ -86,6 +86,7 @@ def hold_challenge(out: Path, order: Order, *, now: datetime, progress: Progress
         versions=provenance.versions(),
     )
     content = gather(out, dataset, board, runs, making, progress)
+    content = replace(content, published=(*challenge.PUBLISHED, *levels))
     content = replace(content, making=replace(making, seconds=time.perf_counter() - began))
     progress("writing the report", 0, 1)
     reports.write_report(content, out / "report.html")
@@ -218,7 +219,7 @@ def _agreement_levels() -> tuple[Published, ...]:
         original, reviewed = audit.read_imagenet_labels(taxonomy.ilsvrc_classes())
     except BadInput:
         return ()
-    levels = [scoring.agreement(original, reviewed, k) for k in (1, 5)]
+    levels = [scoring.agreement(original, replace(reviewed, name="ReaL"), k) for k in (1, 5)]
     return challenge.agreement_levels(
         levels,
         edition="ILSVRC2012",
@@ -230,8 +231,9 @@ def _agreement_levels() -> tuple[Published, ...]:
 
 def _titled(board: Board, dataset: Dataset) -> Board:
     """The board under the set's name, since a workspace has one edition."""
+    name = "the synthetic twin" if "recipe" in dataset.about else dataset.name
     about = board.about | {"dataset": dataset.name, "tuned": "recipe" in dataset.about}
-    return replace(board, edition=f"{dataset.name}, {board.about['split']}", about=about)
+    return replace(board, edition=f"The challenge on {name}, {board.about['split']}", about=about)
 
 
 def _command(out: Path, order: Order) -> str:
