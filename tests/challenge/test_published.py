@@ -66,7 +66,6 @@ def test_agreement_levels_for_each_metric() -> None:
         ("agreement", "top1_error", 0.5),
         ("agreement", "top1_error", 0.75),
         ("agreement", "top5_error", 0.5),
-        ("agreement", "top5_error", 0.5),
     ]
     for level in levels:
         level.claim.check()

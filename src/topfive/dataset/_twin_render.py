@@ -19,6 +19,7 @@ from topfive.dataset import _twin_rows as col
 from topfive.dataset._twin_rows import Numbers, Scene
 
 Vector = tuple[float, float, float]
+Lists = tuple[Numbers, Numbers, Numbers]
 Function = TypeVar("Function", bound=Callable[..., object])
 
 _FAR = 1e9
@@ -89,29 +90,29 @@ def _painted(row: Numbers, at: int, x: float, y: float, z: float) -> tuple[float
     grit = 0.93 + 0.14 * cloud
     bent = row[at + 2] * (cloud - 0.5) * 2.0
     u, v = 0.8 * x + 0.6 * z + bent, y + bent
-    if kind == 0:
+    if kind == col.MOTTLED:
         return _edge(2.2 * (cloud - 0.5)), grit
-    if kind == 1:
+    if kind == col.PATCHES:
         return _edge(9.0 * (_noise(0.9 * u, 0.9 * v, 0.9 * z) - 0.55)), grit
-    if kind == 2:
+    if kind == col.MARBLE:
         return abs(math.sin(2.2 * (u + v) + 9.0 * (cloud - 0.5))) ** 3, grit
-    if kind == 3:
+    if kind == col.RINGS:
         x, y, z = x - shift, y - 0.37 * shift, z - 0.71 * shift
         return _edge(2.5 * math.sin(6.2832 * (math.sqrt(x * x + z * z + 0.15 * y * y) + bent))), grit
-    if kind == 4:
+    if kind == col.STRIPES:
         return _edge(2.5 * math.sin(6.2832 * v)), grit
-    if kind == 5:
+    if kind == col.ZIGZAG:
         return _edge(2.5 * math.sin(6.2832 * (v + abs(2.0 * (u - math.floor(u)) - 1.0)))), grit
-    if kind == 6:
+    if kind == col.CHECKS:
         return _edge(6.0 * math.sin(3.1416 * u) * math.sin(3.1416 * v)), grit
     line = math.floor(v)
     across = u + 0.5 * (int(line) & 1)
     column = math.floor(across)
     p, q = across - column, v - line
-    if kind == 7:
+    if kind == col.BRICKS:
         joint = min(p, 1 - p, 0.7 * q, 0.7 - 0.7 * q)
         return _edge(18.0 * (0.075 - joint)), 0.85 + 0.3 * _hash(int(column), int(line), 7)
-    if kind == 8:
+    if kind == col.SCALES:
         reach = math.sqrt((2 * p - 1) ** 2 + (1.1 * q) ** 2)
         return _edge(5.0 * (reach - 0.95)), 1.15 - 0.45 * min(reach, 1.2)
     size = 0.22 + 0.16 * _hash(int(column), int(line), 3)
@@ -119,37 +120,45 @@ def _painted(row: Numbers, at: int, x: float, y: float, z: float) -> tuple[float
 
 
 @_compiled
+def _turned(rows: Numbers, i: int, at: int, v: Vector) -> Vector:
+    """A vector turned by the rotation that begins in column `at` of row i."""
+    return (
+        rows[i, at] * v[0] + rows[i, at + 1] * v[1] + rows[i, at + 2] * v[2],
+        rows[i, at + 3] * v[0] + rows[i, at + 4] * v[1] + rows[i, at + 5] * v[2],
+        rows[i, at + 6] * v[0] + rows[i, at + 7] * v[1] + rows[i, at + 8] * v[2],
+    )
+
+
+@_compiled
 def _part_distance(parts: Numbers, i: int, x: float, y: float, z: float) -> float:
     """Signed distance from part i to a point given from its centre (a bound for ellipsoid and superquadric)."""
-    px = abs(parts[i, col.AXES] * x + parts[i, col.AXES + 1] * y + parts[i, col.AXES + 2] * z)
-    py = parts[i, col.AXES + 3] * x + parts[i, col.AXES + 4] * y + parts[i, col.AXES + 5] * z
-    pz = abs(parts[i, col.AXES + 6] * x + parts[i, col.AXES + 7] * y + parts[i, col.AXES + 8] * z)
+    px, py, pz = _turned(parts, i, col.AXES, (x, y, z))
+    px, pz, kind = abs(px), abs(pz), int(parts[i, col.KIND])
     a, b, c = float(parts[i, col.HALF]), float(parts[i, col.HALF + 1]), float(parts[i, col.HALF + 2])
-    kind = int(parts[i, col.KIND])
-    if kind == 1:
+    if kind == col.ELLIPSOID:
         k = math.sqrt((px / a) ** 2 + (py / b) ** 2 + (pz / c) ** 2)
         slope = math.sqrt((px / (a * a)) ** 2 + (py / (b * b)) ** 2 + (pz / (c * c)) ** 2)
         return k * (k - 1.0) / slope if slope > 1e-6 else -min(a, b, c)
-    if kind == 2:
-        power = parts[i, col.POWER]
+    if kind == col.SUPERQUADRIC:
+        power = float(parts[i, col.POWER])
         norm = (px / a) ** power + (abs(py) / b) ** power + (pz / c) ** power
-        return (norm ** (1.0 / power) - 1.0) * min(a, b, c) if norm > 1e-9 else -min(a, b, c)
-    if kind == 3:
+        return float((norm ** (1.0 / power) - 1.0) * min(a, b, c)) if norm > 1e-9 else -min(a, b, c)
+    if kind == col.BOX:
         edge = 0.12 * min(a, b, c)
         qx, qy, qz = px - a + edge, abs(py) - b + edge, pz - c + edge
         outside = math.sqrt(max(qx, 0.0) ** 2 + max(qy, 0.0) ** 2 + max(qz, 0.0) ** 2)
         return outside + min(max(qx, qy, qz), 0.0) - edge
     # The rest turn about y; where a and c differ they are squeezed, and the smaller of the two bounds the distance.
     radius, squeeze = math.sqrt(px * px + (pz * a / c) ** 2), min(1.0, c / a)
-    if kind == 0:
+    if kind == col.CAPSULE:
         stem = max(b - a, 0.0)
         high = py - min(max(py, -stem), stem)
         return (math.sqrt(radius * radius + high * high) - min(a, b)) * squeeze
-    if kind == 4:
+    if kind == col.CYLINDER:
         edge = 0.1 * min(a, b)
         qx, qy = radius - a + edge, abs(py) - b + edge
         return (math.sqrt(max(qx, 0.0) ** 2 + max(qy, 0.0) ** 2) + min(max(qx, qy), 0.0) - edge) * squeeze
-    if kind == 5:
+    if kind == col.CONE:
         side = (2 * b * radius + a * (py - b)) / math.sqrt(a * a + 4 * b * b)
         return max(side, -py - b) * squeeze
     thick = 0.34 * min(a, b)
@@ -185,17 +194,6 @@ def _field(solids: Numbers, s: int, parts: Numbers, point: Vector) -> tuple[floa
 
 
 @_compiled
-def _turned(solids: Numbers, s: int, v: Vector, down: int, across: int) -> Vector:
-    """A direction of the solid's space in the world (down 3, across 1), or the other way about (down 1, across 3)."""
-    i, j, k = col.TURN, col.TURN + down, col.TURN + 2 * down
-    return (
-        solids[s, i] * v[0] + solids[s, i + across] * v[1] + solids[s, i + 2 * across] * v[2],
-        solids[s, j] * v[0] + solids[s, j + across] * v[1] + solids[s, j + 2 * across] * v[2],
-        solids[s, k] * v[0] + solids[s, k + across] * v[1] + solids[s, k + 2 * across] * v[2],
-    )
-
-
-@_compiled
 def _along(point: Vector, way: Vector, t: float) -> Vector:
     return point[0] + t * way[0], point[1] + t * way[1], point[2] + t * way[2]
 
@@ -218,10 +216,10 @@ def _into(solids: Numbers, s: int, ray: tuple[Vector, Vector], margin: float) ->
     room = near * near - _dot(away, away) + ((solids[s, col.BOUND] + margin) * scale) ** 2
     if room <= 0.0:
         return away, way, 1.0, 0.0
-    x, y, z = _turned(solids, s, away, 1, 3)
+    x, y, z = _turned(solids, s, col.INWARD, away)
     half = math.sqrt(room)
     here = (x / scale, y / scale, z / scale)
-    return here, _turned(solids, s, way, 1, 3), max(-near - half, 0.0) / scale, (half - near) / scale
+    return here, _turned(solids, s, col.INWARD, way), max(-near - half, 0.0) / scale, (half - near) / scale
 
 
 @_compiled
@@ -274,13 +272,13 @@ def _facing(solids: Numbers, s: int, parts: Numbers, here: Vector) -> Vector:
 
 
 @_compiled
-def _surface(scene: tuple[Numbers, Numbers, Numbers], hit: tuple[int, int], eye: tuple[Vector, Vector], out: Numbers):
+def _surface(scene: Lists, hit: tuple[int, int], eye: tuple[Vector, Vector], out: Numbers) -> None:
     """Colour of a solid's surface: paint, key light with shadow, sky and bounce light, occlusion, gloss, rim."""
     world, solids, parts = scene
     s, (point, way) = hit[0], eye
     here = _into(solids, s, eye, 0.0)[0]
     inner = _facing(solids, s, parts, here)
-    normal = _turned(solids, s, inner, 3, 1)
+    normal = _turned(solids, s, col.OUTWARD, inner)
     light = (world[col.LIGHT], world[col.LIGHT + 1], world[col.LIGHT + 2])
     toward = _dot(normal, light)
     key = toward * _lit(solids, parts, _along(point, normal, 0.02), light) if toward > 0.0 else 0.0
@@ -303,7 +301,7 @@ def _surface(scene: tuple[Numbers, Numbers, Numbers], hit: tuple[int, int], eye:
 
 
 @_compiled
-def _ground(scene: tuple[Numbers, Numbers, Numbers], origin: Vector, way: Vector, out: Numbers):
+def _ground(scene: Lists, origin: Vector, way: Vector, out: Numbers) -> None:
     """Colour of floor or wall where no solid is in the way; the solids throw their shadows on both."""
     world, solids, parts = scene
     wall = (world[col.WALL_Z] - origin[2]) / min(way[2], -1e-6)
@@ -337,7 +335,7 @@ def _ray(world: Numbers, column: float, row: float, side: int) -> tuple[Vector, 
 
 
 @_compiled
-def _exposed(scene: tuple[Numbers, Numbers, Numbers], light: Numbers, which: NDArray[np.int64]) -> None:
+def _exposed(scene: Lists, light: Numbers, which: NDArray[np.int64]) -> None:
     """Fill `light` [n, n, 3] with the linear light at each pixel's centre, `which` [n, n] with the part seen or -1."""
     world, solids, parts = scene
     side = len(light)
@@ -353,9 +351,7 @@ def _exposed(scene: tuple[Numbers, Numbers, Numbers], light: Numbers, which: NDA
 
 
 @_compiled
-def _smoothed(
-    scene: tuple[Numbers, Numbers, Numbers], light: Numbers, which: NDArray[np.int64], smooth: Numbers
-) -> None:
+def _smoothed(scene: Lists, light: Numbers, which: NDArray[np.int64], smooth: Numbers) -> None:
     """Fill `smooth` with `light`, mixed along outlines by how much of the pixel each part covers.
 
     Four more rays say which part each quarter sees; its colour is taken from the neighbour that sees the same part,

@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
 
-PART_KINDS = ("capsule", "ellipsoid", "superquadric", "box", "cylinder", "cone", "torus")
-PATTERNS = ("mottled", "patches", "marble", "rings", "stripes", "zigzag", "checks", "bricks", "scales", "dots")
+CAPSULE, ELLIPSOID, SUPERQUADRIC, BOX, CYLINDER, CONE, TORUS = range(7)
+MOTTLED, PATCHES, MARBLE, RINGS, STRIPES, ZIGZAG, CHECKS, BRICKS, SCALES, DOTS = range(10)
 
 PAINT_SIZE = 12
-"""A paint: pattern, frequency, warp, cosine and sine of its tilt, offset, colour A (3), colour B (3)."""
-CENTRE, TURN, SCALE, BOUND, BLEND, BEND, TAPER, TWIST, FIRST, LAST = 0, 3, 12, 13, 14, 15, 16, 17, 18, 19
-GLOSS, HAZE, PAINT, ACCENT_SHARE, ACCENT, SOLID_SIZE = 20, 21, 22, 34, 35, 38
-"""A solid: where it stands (TURN is the 3 x 3 world-from-local rotation), how its parts [FIRST, LAST) are joined and
-bent, and its paint. Parts after the first wear ACCENT in place of colour A by ACCENT_SHARE."""
+"""A paint: pattern (MOTTLED to DOTS), frequency, warp, cosine and sine of its tilt, offset, colour A (3), colour B (3)."""
+CENTRE, OUTWARD, INWARD, SCALE, BOUND, BLEND, BEND, TAPER, TWIST, FIRST, LAST = 0, 3, 12, 21, 22, 23, 24, 25, 26, 27, 28
+GLOSS, HAZE, PAINT, ACCENT_SHARE, ACCENT, SOLID_SIZE = 29, 30, 31, 43, 44, 47
+"""A solid: where it stands, its rotation (3 x 3, by rows) into the world and back, how its parts [FIRST, LAST) are
+joined and bent, and its paint. Parts after the first wear ACCENT in place of colour A by ACCENT_SHARE."""
 KIND, PLACE, AXES, HALF, POWER, REACH, PART_SIZE = 0, 1, 4, 13, 16, 17, 18
-"""A part: its kind (a position in PART_KINDS), centre, local-from-solid rotation, half sizes, the superquadric's
+"""A part: its kind (CAPSULE to TORUS), centre, rotation from the solid's space into its own, half sizes, the superquadric's
 exponent, the radius of its bounding sphere."""
 LIGHT, LIGHT_COLOUR, SKY, BOUNCE, FLOOR_Y, WALL_Z, FLOOR, WALL = 0, 3, 6, 9, 12, 13, 14, 26
 GRAIN, EXPOSURE, VIGNETTE, FILM, EYE, RIGHT, UP, AHEAD, FOCAL, WORLD_SIZE = 38, 39, 40, 41, 42, 45, 48, 51, 54, 55

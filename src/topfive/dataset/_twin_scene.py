@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from topfive.dataset._twin_look import CHOICES, TRAITS, Look
 from topfive.dataset import _twin_rows as col
-from topfive.dataset._twin_rows import PART_KINDS, PATTERNS, Numbers, Scene
+from topfive.dataset._twin_look import CHOICES, TRAITS, Look
+from topfive.dataset._twin_rows import Numbers, Scene
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,11 @@ def _turn(yaw: float, pitch: float, roll: float) -> Numbers:
     return np.asarray(about_y @ about_x @ about_z)
 
 
+def _face(row: Numbers, turn: Numbers) -> None:
+    """Turn a solid by a rotation, 3 x 3."""
+    row[col.OUTWARD : col.OUTWARD + 9], row[col.INWARD : col.INWARD + 9] = turn.ravel(), turn.T.ravel()
+
+
 def _upright(way: Numbers) -> Numbers:
     """A rotation, 3 x 3, whose second row is `way`: it stands a part's y axis along it."""
     way = way / np.linalg.norm(way)
@@ -109,9 +114,9 @@ def _reach(kind: int, half: Numbers) -> float:
     """Radius of the sphere around a part: its corner for the kinds that have one."""
     a, b, c = half
     across = max(a, c)
-    if PART_KINDS[kind] in {"box", "superquadric"}:
+    if kind in (col.BOX, col.SUPERQUADRIC):
         return math.sqrt(a * a + b * b + c * c)
-    return math.hypot(across, b) if PART_KINDS[kind] in {"cylinder", "cone"} else max(across, b)
+    return math.hypot(across, b) if kind in (col.CYLINDER, col.CONE) else max(across, b)
 
 
 def _part(kind: int, place: Numbers, axes: Numbers, half: Numbers, power: float) -> Numbers:
@@ -163,7 +168,7 @@ def _attached(look: Look, difficulty: Difficulty) -> list[Numbers]:
 
 
 def _solid(look: Look, difficulty: Difficulty, parts: list[Numbers], rng: np.random.Generator) -> Numbers:
-    """Append a look's parts and give its solid, unplaced: unit scale, no turn."""
+    """Append a look's parts and give its solid, unplaced and not turned."""
     chosen, t = look.chosen, look.scaled
     row = np.zeros(col.SOLID_SIZE)
     own = _attached(look, difficulty)
@@ -174,7 +179,7 @@ def _solid(look: Look, difficulty: Difficulty, parts: list[Numbers], rng: np.ran
     parts.extend(own)
     # Between equal reach and equal bulk: else thin solids would be lines and round ones fill the picture.
     bulk = sum(float(np.prod(part[col.HALF : col.HALF + 3])) for part in own) ** (1.0 / 3.0)
-    row[col.TURN : col.TURN + 9], row[col.SCALE] = np.eye(3).ravel(), 0.9 / (reach**0.6 * bulk**0.4)
+    row[col.SCALE] = 0.9 / (reach**0.6 * bulk**0.4)
     row[col.BLEND] = 0.02 + 0.3 * max(t["blend"] - 0.3, 0.0)
     row[col.BEND] = 0.9 * _beyond(t["bend"])
     row[col.TAPER] = 0.9 * _beyond(t["taper"])
@@ -225,7 +230,7 @@ def _stand(
     for number, row in enumerate(solids):
         free = difficulty.pose_range
         turn = _turn(*(rng.uniform(-1.0, 1.0, 3) * (free, 0.3 * free, 0.3 * free) + (0.5, 0.0, 0.0)))
-        row[col.TURN : col.TURN + 9] = turn.ravel()
+        _face(row, turn)
         row[col.SCALE] *= rng.uniform(0.55, 0.7) if many else rng.uniform(0.7, 1.1)
         low = min(
             float((turn @ part[col.PLACE : col.PLACE + 3])[1])
@@ -251,7 +256,7 @@ def _anything(difficulty: Difficulty, parts: list[Numbers], rng: np.random.Gener
     half[:] = half * rng.uniform(0.7, 1.3, 3)
     parts[-1][col.REACH] = _reach(int(parts[-1][col.KIND]), half)
     _bound(row, parts[-1:])
-    row[col.TURN : col.TURN + 9] = _turn(*rng.uniform(-math.pi, math.pi, 3)).ravel()
+    _face(row, _turn(*rng.uniform(-math.pi, math.pi, 3)))
     return row
 
 
@@ -319,6 +324,3 @@ def _world(place: Place, difficulty: Difficulty, aim: Numbers, rng: np.random.Ge
     row[col.UP : col.UP + 3] = math.cos(lean) * up - math.sin(lean) * right
     row[col.AHEAD : col.AHEAD + 3], row[col.FOCAL] = ahead, 4.3
     return row
-
-
-assert len(PART_KINDS) == CHOICES["body"] and len(PATTERNS) == CHOICES["pattern"]

@@ -1,4 +1,4 @@
-"""Models by name: a run folder, real ImageNet weights, a timm architecture with a file of weights, a function of yours."""
+"""Models by name: a run folder, real ImageNet weights, a timm network with a file of weights, a function of yours."""
 
 from __future__ import annotations
 
@@ -131,18 +131,16 @@ def _open_lite(name: str, view: View | None, classes: ClassList | None, device: 
 def _open_timm(name: str, weights: Path | None, view: View | None, classes: ClassList | None, device: str) -> OpenModel:
     _needs("torch", "timm", "safetensors")
     import timm
-    import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    from topfive.systems.weights.efficientnet_lite import fill
+    from topfive.systems.weights.filling import fill
 
     where = f"timm:{name}"
     if weights is None:
         raise BadInput("names no weights, and nothing is downloaded", where=where, fix="Add --weights FILE.safetensors")
     try:
-        with torch.device("meta"):
-            network = timm.create_model(name, pretrained=False)
+        network = timm.create_model(name, pretrained=False)
     except (RuntimeError, ValueError) as error:
         near = difflib.get_close_matches(name.partition(".")[0], timm.list_models(), n=3)
         raise BadInput(
@@ -221,8 +219,11 @@ def torch_run(network: Any, device: str) -> Run:
     from topfive.systems.engine.fitted import slice_scores
 
     keep_freed_memory()
-    place = torch.device(device)
-    network = network.to(place, memory_format=torch.channels_last)
+    try:
+        place = torch.device(device)
+        network = network.to(place, memory_format=torch.channels_last)
+    except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
+        raise BadInput(f"cannot be used ({error})", where=f"device {device}", fix="Use cpu") from error
 
     def run(batches: Iterator[NDArray[np.uint8]], view: View) -> Iterator[NDArray[np.float32]]:
         return slice_scores(network, batches, view, place)

