@@ -56,6 +56,8 @@ TRAITS = (
 
 _LOOKS = "topfive twin looks 1"
 _CLUSTERS = (4, 3, 2, 1)
+_TRIED = 12
+"""Leaves drawn at random for the first of a cluster, of which the farthest from all chosen is taken."""
 
 
 @dataclass(frozen=True)
@@ -93,36 +95,51 @@ def looks(graph: SynsetGraph, wnids: Sequence[str], sibling_distance: float = 1.
     return {wnid: drawn[wnid] for wnid in wnids}
 
 
-def likeness(graph: SynsetGraph, some: Sequence[str], others: Sequence[str]) -> NDArray[np.float64]:
-    """Wu-Palmer likeness, float64 [len(some), len(others)]: 2 depth(common) / (depth(a) + depth(b)), at most 1."""
-    depths = {name: graph.depth(name) for wnid in (*some, *others) for name in graph.ancestors(wnid)}
-    like = np.empty((len(some), len(others)))
-    for row, a in enumerate(some):
-        above = graph.ancestors(a)
-        for column, b in enumerate(others):
-            common = max(depths[name] for name in above & graph.ancestors(b))
-            like[row, column] = min(1.0, 2.0 * common / max(depths[a] + depths[b], 1))
-    return like
+class Kinship:
+    """How alike synsets are by their place in the tree: Wu and Palmer's 2 depth(common) / (depth(a) + depth(b))."""
+
+    def __init__(self, graph: SynsetGraph, wnids: Sequence[str]) -> None:
+        names = sorted(frozenset().union(*(graph.ancestors(wnid) for wnid in wnids)))
+        place = {name: at for at, name in enumerate(names)}
+        # Depth plus one of each ancestor, 0 of what is none: the least of two rows is that of what they share.
+        self._above = np.zeros((len(wnids), len(names)), dtype=np.int8)
+        for row, wnid in enumerate(wnids):
+            for name in graph.ancestors(wnid):
+                self._above[row, place[name]] = graph.depth(name) + 1
+        self._depth = np.array([graph.depth(wnid) for wnid in wnids], dtype=np.float64)
+
+    def row(self, at: int) -> NDArray[np.float64]:
+        """Likeness of one synset to each, at most 1, float64 [n]; itself 1."""
+        common = np.minimum(self._above, self._above[at]).max(axis=1).astype(np.float64) - 1.0
+        like = np.minimum(2.0 * common / np.maximum(self._depth + self._depth[at], 1.0), 1.0)
+        like[at] = 1.0
+        return np.asarray(like)
+
+    def table(self) -> NDArray[np.float64]:
+        """Likeness of each pair, float64 [n, n]."""
+        return np.array([self.row(at) for at in range(len(self._depth))])
 
 
 def choose(graph: SynsetGraph, leaves: Sequence[str], n: int, rng: np.random.Generator) -> list[str]:
-    """`n` of the leaves: clusters of 4, 3, 2 and 1 nearest kin in turn, each cluster far from those before it."""
-    chosen: list[str] = []
-    left = list(leaves)
+    """`n` of the leaves, sorted: clusters of 4, 3, 2 and 1 nearest kin in turn, each far from those before it."""
+    kin, chosen = Kinship(graph, leaves), np.zeros(len(leaves), dtype=bool)
+    closest = np.zeros(len(leaves))
     for turn in range(n):
-        some = [left[at] for at in rng.permutation(len(left))[:12]]
-        first = some[int(np.argmin(likeness(graph, some, chosen).max(axis=1)))] if chosen else some[0]
-        order = rng.permutation(len(left))
-        like = likeness(graph, [first], left)[0][order]
-        size = min(_CLUSTERS[turn % len(_CLUSTERS)], n - len(chosen))
-        # A stable sort after a shuffle: equally near kin come in random order, and `first` itself leads.
-        like[[left[at] for at in order].index(first)] = 2.0
-        members = [left[order[at]] for at in np.argsort(-like, kind="stable")[:size]]
-        chosen += members
-        left = [wnid for wnid in left if wnid not in members]
-        if len(chosen) == n:
+        left = n - int(chosen.sum())
+        if not left:
             break
-    return sorted(chosen)
+        some = rng.permutation(np.flatnonzero(~chosen))[:_TRIED]
+        first = int(some[np.argmin(closest[some])])
+        like = np.where(chosen, -1.0, kin.row(first))
+        # Equally near kin in random order; the first itself leads.
+        like[first] = 2.0
+        order = rng.permutation(len(leaves))
+        near = order[np.argsort(-like[order], kind="stable")]
+        members = near[: min(_CLUSTERS[turn % len(_CLUSTERS)], left)]
+        chosen[members] = True
+        for member in members:
+            closest = np.maximum(closest, kin.row(int(member)))
+    return sorted(leaves[at] for at in np.flatnonzero(chosen))
 
 
 def _draw(graph: SynsetGraph, wnid: str, distance: float, drawn: dict[str, Look]) -> Look:
@@ -138,8 +155,8 @@ def _draw(graph: SynsetGraph, wnid: str, distance: float, drawn: dict[str, Look]
         whose = rng.integers(0, len(parents), len(CHOICES))
         choices = np.array([parents[parent].choices[at] for at, parent in enumerate(whose)])
         traits = np.mean([parent.traits for parent in parents], axis=0)
-        # From 0.9 just below the root to 0.35 at the depth of most artefacts (8) and 0.22 at that of dogs (14).
-        amount = distance * (0.15 + 0.85 * 0.84 ** graph.depth(wnid))
+        # From 0.8 just below the root to 0.23 at the depth of most artefacts (8) and 0.12 at that of dogs (14).
+        amount = distance * (0.08 + 0.92 * 0.8 ** graph.depth(wnid))
         changed = _some(rng, len(CHOICES), 0.5 * amount * len(CHOICES))
         # A step of 1 to kinds - 1 past the old kind always lands on another kind.
         choices[changed] = (choices[changed] + rng.integers(1, kinds[changed])) % kinds[changed]

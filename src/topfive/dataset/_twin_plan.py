@@ -118,7 +118,7 @@ def _counts(k: int, n: int, imbalance: float, rng: np.random.Generator) -> NDArr
     """Pictures of each class: k n in all, log-normal about n, at least one."""
     weight = np.exp(imbalance * rng.normal(0.0, 1.0, k))
     ideal = 1.0 + weight / weight.sum() * (k * n - k)
-    counts = np.floor(ideal).astype(np.int64)
+    counts: NDArray[np.int64] = np.floor(ideal).astype(np.int64)
     counts[np.argsort(counts - ideal, kind="stable")[: k * n - int(counts.sum())]] += 1
     return counts
 
@@ -196,7 +196,7 @@ def _drawn(table: NDArray[np.float64], rows: NDArray[np.int32], rng: np.random.G
     below = np.cumsum(table, axis=1)
     ladder = (below / below[:, -1:] + np.arange(len(table))[:, None]).ravel()
     at = np.searchsorted(ladder, rng.random(len(rows)) + rows, side="right") - rows * table.shape[1]
-    return np.clip(at, 0, table.shape[1] - 1)
+    return np.asarray(np.clip(at, 0, table.shape[1] - 1), dtype=np.int64)
 
 
 def _weighted(

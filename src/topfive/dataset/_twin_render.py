@@ -1,8 +1,7 @@
 """The twin's renderer: solids made of smoothly joined parts, marched along their distance fields, with soft shadows.
 
-Numbers come in as rows whose columns are named below; compiled by numba, without the interpreter's lock, so that
-threads render side by side. No fast-math: the same numbers give the same pixels. All kernels stay in this one file,
-since numba's cache notices a change only in the file of the function it was called for.
+Compiled by numba, without the interpreter's lock, so that threads render side by side. No fast-math: the same numbers
+give the same pixels. All kernels are in this one file, since numba's cache sees changes only in a function's own file.
 """
 
 from __future__ import annotations
@@ -194,6 +193,11 @@ def _field(solids: Numbers, s: int, parts: Numbers, point: Vector) -> tuple[floa
 
 
 @_compiled
+def _vector(row: Numbers, at: int) -> Vector:
+    return row[at], row[at + 1], row[at + 2]
+
+
+@_compiled
 def _along(point: Vector, way: Vector, t: float) -> Vector:
     return point[0] + t * way[0], point[1] + t * way[1], point[2] + t * way[2]
 
@@ -204,14 +208,16 @@ def _dot(a: Vector, b: Vector) -> float:
 
 
 @_compiled
+def _unit(v: Vector) -> Vector:
+    length = math.sqrt(_dot(v, v)) + 1e-12
+    return v[0] / length, v[1] / length, v[2] / length
+
+
+@_compiled
 def _into(solids: Numbers, s: int, ray: tuple[Vector, Vector], margin: float) -> tuple[Vector, Vector, float, float]:
     """A ray in the solid's space, and where it enters and leaves the bounding sphere (entry past exit: a miss)."""
     (origin, way), scale = ray, solids[s, col.SCALE]
-    away = (
-        origin[0] - solids[s, col.CENTRE],
-        origin[1] - solids[s, col.CENTRE + 1],
-        origin[2] - solids[s, col.CENTRE + 2],
-    )
+    away = _along(origin, _vector(solids[s], col.CENTRE), -1.0)
     near = _dot(away, way)
     room = near * near - _dot(away, away) + ((solids[s, col.BOUND] + margin) * scale) ** 2
     if room <= 0.0:
@@ -267,8 +273,7 @@ def _facing(solids: Numbers, s: int, parts: Numbers, here: Vector) -> Vector:
         k = 2.0 * (corner & 1) - 1.0
         d = _field(solids, s, parts, (here[0] + e * i, here[1] + e * j, here[2] + e * k))[0]
         x, y, z = x + i * d, y + j * d, z + k * d
-    length = math.sqrt(x * x + y * y + z * z) + 1e-12
-    return x / length, y / length, z / length
+    return _unit((x, y, z))
 
 
 @_compiled
@@ -279,7 +284,7 @@ def _surface(scene: Lists, hit: tuple[int, int], eye: tuple[Vector, Vector], out
     here = _into(solids, s, eye, 0.0)[0]
     inner = _facing(solids, s, parts, here)
     normal = _turned(solids, s, col.OUTWARD, inner)
-    light = (world[col.LIGHT], world[col.LIGHT + 1], world[col.LIGHT + 2])
+    light = _vector(world, col.LIGHT)
     toward = _dot(normal, light)
     key = toward * _lit(solids, parts, _along(point, normal, 0.02), light) if toward > 0.0 else 0.0
     room = _field(solids, s, parts, _along(here, inner, 0.22))[0] / 0.22
@@ -287,9 +292,8 @@ def _surface(scene: Lists, hit: tuple[int, int], eye: tuple[Vector, Vector], out
     share, relief = _painted(solids[s], col.PAINT, here[0], here[1], here[2])
     accent = solids[s, col.ACCENT_SHARE] if hit[1] > int(solids[s, col.FIRST]) else 0.0
     rim = (1.0 - max(-_dot(normal, way), 0.0)) ** 3
-    between = (light[0] - way[0], light[1] - way[1], light[2] - way[2])
     gloss = solids[s, col.GLOSS]
-    mirror = max(_dot(normal, between) / (math.sqrt(_dot(between, between)) + 1e-9), 0.0) ** (8.0 + 60.0 * gloss)
+    mirror = max(_dot(normal, _unit(_along(light, way, -1.0))), 0.0) ** (8.0 + 60.0 * gloss)
     shine = gloss * (0.9 * mirror * min(1.0, 4.0 * key) + 0.2 * rim)
     sky = 0.5 + 0.5 * normal[1]
     for channel in range(3):
@@ -306,7 +310,7 @@ def _ground(scene: Lists, origin: Vector, way: Vector, out: Numbers) -> None:
     world, solids, parts = scene
     wall = (world[col.WALL_Z] - origin[2]) / min(way[2], -1e-6)
     floor = (world[col.FLOOR_Y] - origin[1]) / way[1] if way[1] < -1e-6 else _FAR
-    light = (world[col.LIGHT], world[col.LIGHT + 1], world[col.LIGHT + 2])
+    light = _vector(world, col.LIGHT)
     if floor < wall:
         at, toward, point = col.FLOOR, light[1], _along(origin, way, floor)
         share, relief = _painted(world, col.FLOOR, point[0], point[2], 0.0)
@@ -327,11 +331,9 @@ def _ground(scene: Lists, origin: Vector, way: Vector, out: Numbers) -> None:
 def _ray(world: Numbers, column: float, row: float, side: int) -> tuple[Vector, Vector]:
     """The eye, and the direction it looks in through a point of the picture given in pixels."""
     u, v = (2.0 * column + 1.0) / side - 1.0, 1.0 - (2.0 * row + 1.0) / side
-    x = u * world[col.RIGHT] + v * world[col.UP] + world[col.FOCAL] * world[col.AHEAD]
-    y = u * world[col.RIGHT + 1] + v * world[col.UP + 1] + world[col.FOCAL] * world[col.AHEAD + 1]
-    z = u * world[col.RIGHT + 2] + v * world[col.UP + 2] + world[col.FOCAL] * world[col.AHEAD + 2]
-    length = math.sqrt(x * x + y * y + z * z)
-    return (world[col.EYE], world[col.EYE + 1], world[col.EYE + 2]), (x / length, y / length, z / length)
+    way = _along((0.0, 0.0, 0.0), _vector(world, col.AHEAD), world[col.FOCAL])
+    way = _along(_along(way, _vector(world, col.RIGHT), u), _vector(world, col.UP), v)
+    return _vector(world, col.EYE), _unit(way)
 
 
 @_compiled
@@ -382,30 +384,17 @@ def _smoothed(scene: Lists, light: Numbers, which: NDArray[np.int64], smooth: Nu
                 smooth[row, column, channel] /= 5.0
 
 
-@_compiled
-def _developed(world: Numbers, light: Numbers, image: NDArray[np.uint8]) -> None:
-    """Exposure, vignette, a soft shoulder, gamma 2 (a square root is exact everywhere) and grain, to bytes."""
-    side, film = len(light), int(world[col.FILM])
-    for row in range(side):
-        for column in range(side):
-            u, v = (2.0 * column + 1.0) / side - 1.0, (2.0 * row + 1.0) / side - 1.0
-            gain = world[col.EXPOSURE] * (1.0 - world[col.VIGNETTE] * (u * u + v * v))
-            for channel in range(3):
-                value = max(light[row, column, channel] * gain, 0.0)
-                value = math.sqrt(1.2 * value / (1.0 + 0.35 * value))
-                noise = 1.4 * _hash(film + column, row, channel) - 0.7
-                image[row, column, channel] = int(
-                    min(max(255.0 * (value + world[col.GRAIN] * noise) + 0.5, 0.0), 255.0)
-                )
-
-
 def render(scene: Scene, side: int) -> NDArray[np.uint8]:
     """The picture of a scene, uint8 [side, side, 3]; a pure function of its numbers."""
     light, smooth = np.empty((side, side, 3)), np.empty((side, side, 3))
     which = np.empty((side, side), dtype=np.int64)
-    image = np.empty((side, side, 3), dtype=np.uint8)
     numbers = (scene.world, scene.solids, scene.parts)
     _exposed(numbers, light, which)
     _smoothed(numbers, light, which, smooth)
-    _developed(scene.world, smooth, image)
-    return image
+    # Exposure and vignette, a soft shoulder, gamma 2 (a square root is exact everywhere), grain.
+    world, out = scene.world, (np.arange(side) + 0.5) * 2.0 / side - 1.0
+    gain = world[col.EXPOSURE] * (1.0 - world[col.VIGNETTE] * (out[:, None] ** 2 + out**2))
+    smooth *= gain[:, :, None]
+    np.sqrt(1.2 * smooth / (1.0 + 0.35 * smooth), out=smooth)
+    grain = np.random.default_rng(int(world[col.FILM])).random(smooth.shape) - 0.5
+    return np.asarray(255.0 * (smooth + 1.4 * world[col.GRAIN] * grain).clip(0.0, 1.0) + 0.5).astype(np.uint8)

@@ -179,7 +179,7 @@ def _solid(look: Look, difficulty: Difficulty, parts: list[Numbers], rng: np.ran
     parts.extend(own)
     # Between equal reach and equal bulk: else thin solids would be lines and round ones fill the picture.
     bulk = sum(float(np.prod(part[col.HALF : col.HALF + 3])) for part in own) ** (1.0 / 3.0)
-    row[col.SCALE] = 0.9 / (reach**0.6 * bulk**0.4)
+    row[col.SCALE] = 0.85 / (reach**0.6 * bulk**0.4)
     row[col.BLEND] = 0.02 + 0.3 * max(t["blend"] - 0.3, 0.0)
     row[col.BEND] = 0.9 * _beyond(t["bend"])
     row[col.TAPER] = 0.9 * _beyond(t["taper"])

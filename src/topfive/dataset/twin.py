@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from topfive.dataset._twin_look import Look, choose, likeness, looks
+from topfive.dataset._twin_look import Kinship, Look, choose, looks
 from topfive.dataset._twin_plan import Plan, Troubles, make_plan
 from topfive.dataset.croissant import archive, describe
 from topfive.dataset.planted import Planted, read_planted
@@ -59,10 +59,10 @@ class TwinRecipe:
     colour_range: float = 1.0
     texture_noise: float = 0.3
     part_size: float = 1.0
-    pose_range: float = 0.9
-    light_range: float = 1.0
-    background_clutter: float = 2.0
-    occlusion: float = 0.3
+    pose_range: float = 0.7
+    light_range: float = 0.8
+    background_clutter: float = 1.5
+    occlusion: float = 0.25
 
     @property
     def n_classes(self) -> int:
@@ -106,7 +106,7 @@ def make_twin(out: Path, recipe: TwinRecipe, progress: Progress = silent, worker
         graph, every = wordnet(), ilsvrc_classes()
         chosen = choose(graph, every.wnids, recipe.n_classes, np.random.default_rng([recipe.seed, 0]))
         classes = ClassList(tuple(chosen), tuple(every.names[every.index[wnid]] for wnid in chosen))
-        plan = _plan(recipe, likeness(graph, chosen, chosen))
+        plan = _plan(recipe, Kinship(graph, chosen).table())
         drawn = looks(graph, chosen, recipe.sibling_distance)
         draw = _Darkroom(recipe, plan, [drawn[wnid] for wnid in chosen])
         columns, shards = _write_shards(new, plan, draw, progress, workers)

@@ -140,6 +140,15 @@ def _metric_lines(write: Callable[[str], object]) -> Callable[[Mapping[str, floa
     return line
 
 
+def named(progress: Progress, text: str) -> Progress:
+    """The same progress with a name before each step."""
+
+    def told(what: str, done: float, total: float | None, unit: str = "") -> None:
+        progress(f"{text}: {what}", done, total, unit)
+
+    return told
+
+
 def predict(
     model: str,
     dataset: Dataset,
@@ -149,7 +158,7 @@ def predict(
     progress: Progress = silent,
 ) -> tuple[Predictions, dict[str, Any]]:
     """Predictions of a run folder or another model for one split, and the timing of INTERFACE."""
-    from topfive.systems.models import open_model
+    from topfive.systems.models import contamination, open_model
     from topfive.systems.predict import predict as predict_pictures
 
     began = time.perf_counter()
@@ -174,7 +183,7 @@ def predict(
         "setup_s": first - began,
         "runtime": getattr(fitted, "runtime", "numpy"),
         "precision": "fp32",
-        "contaminated": getattr(fitted, "contaminated", "unknown"),
+        "contaminated": contamination(fitted),
     }
     return made, timing
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from topfive import systems
 from topfive.flows import provenance
-from topfive.flows.fit import Inference, Options, fit, plan_fit, predict
+from topfive.flows.fit import Inference, Options, fit, named, plan_fit, predict
 from topfive.records import (
     BadInput,
     Board,
@@ -156,18 +156,9 @@ def _fit_all(
         options = Options(seed=order.seed)
         plan = plan_fit(text, dataset, options=options, members=members, now=now.isoformat(timespec="seconds"))
         folder = out / "runs" / plan.run.run_id
-        run = fit(plan, folder, _named(progress, text))
-        runs.append(_measure(folder, run, dataset, split, _named(progress, text)))
+        run = fit(plan, folder, named(progress, text))
+        runs.append(_measure(folder, run, dataset, split, named(progress, text)))
     return runs
-
-
-def _named(progress: Progress, text: str) -> Progress:
-    """The same progress with the system's name before each step."""
-
-    def named(what: str, done: float, total: float | None, unit: str = "") -> None:
-        progress(f"{text}: {what}", done, total, unit)
-
-    return named
 
 
 def _measure(folder: Path, run: Run, dataset: Dataset, split: str, progress: Progress) -> Run:

@@ -12,6 +12,7 @@ import numpy as np
 from topfive import audit, reports, scoring, taxonomy
 from topfive import dataset as sets
 from topfive.challenge import Vault
+from topfive.flows.fit import named
 from topfive.loading import Pictures
 from topfive.records import (
     BadInput,
@@ -104,14 +105,13 @@ def find_suspects(out: Path, dataset: Dataset, runs: Sequence[Run], seed: int, p
     probe = [run for run in runs if run.system.partition(":")[0] == _PROBE]
     if not probe:
         return None
-    from topfive.systems.models import open_model
-    from topfive.systems.probe import out_of_sample
+    from topfive.systems.linear_probe import features, load, out_of_sample
 
     rows = dataset.manifest.take(dataset.manifest.class_index >= 0)
     images = Pictures(dataset, rows)
-    fitted = open_model(str(out / "runs" / probe[0].run_id))
-    features = fitted.features(images, progress=progress)
-    probs = out_of_sample(features, rows.class_index, len(dataset.classes), seed=seed)
+    view = load(out / "runs" / probe[0].run_id / "weights").view
+    seen = features(images, named(progress, "label audit"), view=view)
+    probs = out_of_sample(seen, rows.class_index, len(dataset.classes), seed)
     found = audit.label_errors(rows.class_index, probs)
     audit_folder = out / "audit"
     audit_folder.mkdir(exist_ok=True)
