@@ -27,8 +27,7 @@ def _plan(seed: int = 0, troubles: Troubles = TROUBLES, per_class: tuple[int, in
 def test_totals_are_nominal_and_only_train_is_unbalanced() -> None:
     plan = _plan()
     assert np.bincount(plan.split).tolist() == [4000, 1000, 2000]
-    slots = np.where(plan.first != UNKNOWN, plan.given, plan.given)
-    train = np.bincount(slots[plan.split == 0])
+    train = np.bincount(plan.first[(plan.split == 0) & (plan.first != UNKNOWN)])
     assert 1.4 < train.max() / train.min() < 4
     plain = (plan.split == 2) & (plan.first != UNKNOWN) & (plan.second == UNKNOWN)
     assert np.ptp(np.bincount(plan.first[plain])) < 30
@@ -64,7 +63,7 @@ def test_a_copy_shows_what_its_original_shows() -> None:
 def test_errors_are_mostly_among_kin_and_follow_class_or_picture() -> None:
     plan = _plan()
     wrong = (plan.first != UNKNOWN) & (plan.second == UNKNOWN) & (plan.given != plan.first)
-    assert (LIKE[plan.first[wrong], plan.given[wrong]] == 0.9).mean() > 0.9
+    assert (LIKE[plan.first[wrong], plan.given[wrong]] > 0.5).mean() > 0.9
     by_looks = wrong & plan.by_looks
     assert np.all(plan.given[by_looks] == plan.towards[by_looks])
     assert plan.share[by_looks].mean() > 0.35
@@ -77,8 +76,8 @@ def test_two_labels_are_different_and_one_is_given() -> None:
     plan = _plan()
     two = plan.second != UNKNOWN
     assert np.all(plan.first[two] != plan.second[two])
-    assert np.all((plan.given[two] == plan.first[two]) | (plan.given[two] == plan.second[two]))
-    assert 0.2 < (plan.given[two] == plan.first[two]).mean() < 0.8
+    assert np.all(plan.given[two] == plan.first[two])
+    assert plan.right(int(np.flatnonzero(two)[0])) == sorted(plan.right(int(np.flatnonzero(two)[0])))
 
 
 def test_planted_lists_each_trouble_once_with_its_kind() -> None:

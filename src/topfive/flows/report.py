@@ -30,6 +30,13 @@ N_CONFUSIONS = 6
 N_SUSPECTS = 24
 _PICTURES_EACH = 4
 _PROBE = "linear_probe"
+_KINDS = {
+    "label_error_class": "wrong label, of a near class",
+    "label_error_picture": "wrong label, because of the picture",
+    "two_labels": "two right labels",
+    "no_label": "no right label",
+}
+"""The planted kinds that a label audit can find, in words."""
 
 
 @dataclass(frozen=True)
@@ -126,8 +133,9 @@ def _planted(dataset: Dataset, images: Pictures) -> dict[str, tuple[str, ...]]:
     if not (dataset.root / "planted.parquet").is_file():
         return {}
     planted, seen = sets.read_planted(dataset.root), set(images.ids)
-    kinds = ("label_error_class", "label_error_picture", "two_labels", "no_label")
-    return {kind: tuple(image_id for image_id in planted.ids(kind) if image_id in seen) for kind in kinds}
+    return {
+        words: tuple(image_id for image_id in planted.ids(kind) if image_id in seen) for kind, words in _KINDS.items()
+    }
 
 
 def label(classes: ClassList, index: int) -> reports.Label:
@@ -183,7 +191,7 @@ def label_audit(suspects: Suspects) -> reports.LabelAudit:
     pictures = []
     for row, given, guessed in zip(found.rows[:N_SUSPECTS], found.given, found.guessed, strict=False):
         image_id = suspects.images.ids[int(row)]
-        told = ", ".join(kind.replace("_", " ") for kind in by_image.get(image_id, ()))
+        told = ", ".join(by_image.get(image_id, ()))
         note = "" if not suspects.planted else (f"planted: {told}" if told else "nothing planted")
         image = suspects.images.read(int(row))
         pictures.append(
@@ -206,7 +214,7 @@ def label_audit(suspects: Suspects) -> reports.LabelAudit:
 
 def _kind(kind: str, part: audit.Recall, n_found: int) -> reports.PlantedKind:
     return reports.PlantedKind(
-        kind=kind.replace("_", " "),
+        kind=kind,
         n_planted=part.n_planted,
         n_found=part.n_hit,
         recall=part.recall,
