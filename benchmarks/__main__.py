@@ -1,6 +1,8 @@
 """`make bench`: topfive beside its peers, in one run; writes docs/results/bench.md. Rows may be named as arguments.
 
-A row is a file here with `TITLE`, `GOAL` and `sides(rng) -> Sides`. Each side runs PAIRS times in turn, after one run that is not counted, in this process, with the same input; `same` must hold of both answers. A ratio under 1.2 is a tie.
+A row is a file here with `TITLE`, `GOAL` and `sides(rng) -> Sides`. Each side runs PAIRS times in turn, after
+one run that is not counted, in this process, with the same input; `same` must hold of both answers. A ratio under 1.2
+is a tie.
 """
 
 from __future__ import annotations

@@ -43,11 +43,11 @@ def test_near_synsets_look_alike_and_far_ones_do_not(every: dict[str, Look]) -> 
     wnids = ilsvrc_classes().wnids
     kin = Kinship(wordnet(), wnids)
     near, far = [], []
-    for a in range(0, len(wnids), 40):
+    for a in range(0, len(wnids), 20):
         like = kin.row(a)
         near += [_apart(every[wnids[a]], every[wnids[b]]) for b in np.flatnonzero(like > 0.85) if b != a]
         far += [_apart(every[wnids[a]], every[wnids[b]]) for b in np.flatnonzero(like < 0.4)]
-    assert min(len(near), len(far)) > 200
+    assert min(len(near), len(far)) > 100
     assert np.mean(near) < 0.6 * np.mean(far)
 
 

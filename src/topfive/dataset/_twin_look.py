@@ -139,7 +139,7 @@ def choose(graph: SynsetGraph, leaves: Sequence[str], n: int, rng: np.random.Gen
         chosen[members] = True
         for member in members:
             closest = np.maximum(closest, kin.row(int(member)))
-    return sorted(leaves[at] for at in np.flatnonzero(chosen))
+    return sorted(leaves[at] for at in np.flatnonzero(chosen).tolist())
 
 
 def _draw(graph: SynsetGraph, wnid: str, distance: float, drawn: dict[str, Look]) -> Look:

@@ -30,7 +30,7 @@ _LEAST = 0.025
 """Least step: keeps rays that graze an outline, the dearest by far, from creeping along it."""
 _PENUMBRA = 0.18
 """Widest soft edge of a shadow, in the space of the solid that throws it."""
-_GRID = ((0.125, 0.375), (-0.375, 0.125), (-0.125, -0.375), (0.375, -0.125))
+_GRID = ((0.3, 0.2), (-0.3, -0.2))
 _AROUND = ((0, 1), (1, 0), (0, -1), (-1, 0))
 
 
@@ -356,8 +356,8 @@ def _exposed(scene: Lists, light: Numbers, which: NDArray[np.int64]) -> None:
 def _smoothed(scene: Lists, light: Numbers, which: NDArray[np.int64], smooth: Numbers) -> None:
     """Fill `smooth` with `light`, mixed along outlines by how much of the pixel each part covers.
 
-    Four more rays say which part each quarter sees; its colour is taken from the neighbour that sees the same part,
-    which costs a fifth of shading it.
+    Two more rays say which part other places of the pixel see; the colour is taken from the neighbour that sees the
+    same part, which costs a fifth of shading it.
     """
     world, solids, parts = scene
     side = len(light)
@@ -381,7 +381,7 @@ def _smoothed(scene: Lists, light: Numbers, which: NDArray[np.int64], smooth: Nu
                 for channel in range(3):
                     smooth[row, column, channel] += light[r, c, channel]
             for channel in range(3):
-                smooth[row, column, channel] /= 5.0
+                smooth[row, column, channel] /= 3.0
 
 
 def render(scene: Scene, side: int) -> NDArray[np.uint8]:

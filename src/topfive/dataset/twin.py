@@ -9,26 +9,24 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from topfive.dataset._twin_look import Kinship, Look, choose, looks
-from topfive.dataset._twin_plan import Plan, Troubles, make_plan
+from topfive.dataset._twin_plan import WAYS, Plan, Troubles, make_plan
+from topfive.dataset._twin_rows import Scene
+from topfive.dataset._twin_scene import PLACES, Difficulty, compose, nudged
 from topfive.dataset.croissant import archive, describe
 from topfive.dataset.planted import Planted, read_planted
 from topfive.records import SPLITS, BadInput, ClassList, Dataset, Manifest, Progress, new_folder, silent
 from topfive.taxonomy import ilsvrc_classes, wordnet
 
-if TYPE_CHECKING:
-    from topfive.dataset._twin_rows import Scene
-
 __all__ = ["Planted", "TwinRecipe", "make_twin", "read_planted"]
 
 _SHARD = 1000
 """Pictures a tar; also how many are held in memory at once."""
-_MTIME = 0
 
 
 @dataclass(frozen=True)
@@ -117,8 +115,6 @@ def make_twin(out: Path, recipe: TwinRecipe, progress: Progress = silent, worker
 
 
 def _plan(recipe: TwinRecipe, like: NDArray[np.float64]) -> Plan:
-    from topfive.dataset._twin_scene import PLACES
-
     troubles = Troubles(
         recipe.label_noise,
         recipe.picture_noise,
@@ -137,8 +133,6 @@ class _Darkroom:
     """Develops any row of a plan by itself: what it draws depends on the recipe's seed and the row alone."""
 
     def __init__(self, recipe: TwinRecipe, plan: Plan, class_looks: list[Look]) -> None:
-        from topfive.dataset._twin_scene import Difficulty
-
         self._recipe, self._plan, self._looks = recipe, plan, class_looks
         self._difficulty = Difficulty(**{field.name: getattr(recipe, field.name) for field in fields(Difficulty)})
 
@@ -147,23 +141,16 @@ class _Darkroom:
         import simplejpeg
 
         from topfive.dataset._twin_render import render
-        from topfive.dataset._twin_scene import nudged
 
-        plan, size = self._plan, self._recipe.size
-        original = int(plan.copy_of[row])
-        shown = row if original < 0 else original
-        scene, quality = self._scene(shown)
-        way = int(plan.way[row])
-        if way >= 2:
-            rng = self._rng(3, row)
-            if way == 2:
-                quality = int(rng.integers(45, 65))
-            elif way == 3:
-                quality = int(rng.integers(80, 96))
-            else:
-                scene = nudged(scene, rng)
-        pixels = render(scene, size)
-        if way == 3:
+        original, way = int(self._plan.copy_of[row]), WAYS[self._plan.way[row]]
+        scene, quality = self._scene(row if original < 0 else original)
+        rng = self._rng(3, row)
+        if way == "re-encoded":
+            quality = int(rng.integers(45, 65))
+        if way == "re-rendered":
+            scene = nudged(scene, rng)
+        pixels = render(scene, self._recipe.size)
+        if way == "resized":
             pixels = _resized(pixels, 0.7)
         return bytes(simplejpeg.encode_jpeg(pixels, quality=quality, colorspace="RGB", colorsubsampling="420"))
 
@@ -174,8 +161,6 @@ class _Darkroom:
 
     def _scene(self, row: int) -> tuple[Scene, int]:
         """The scene of a row and the quality its JPEG is written with."""
-        from topfive.dataset._twin_scene import PLACES, compose
-
         plan, rng = self._plan, self._rng(2, row)
         subjects = [self._looks[label] for label in plan.right(row)]
         if plan.share[row] > 0.0:
@@ -205,13 +190,15 @@ def _write_shards(
     done, total = 0, len(plan)
     progress("rendering", done, total, "images")
     draw(0)  # Compiles in this thread, before the others need it.
-    with ThreadPoolExecutor(workers, thread_name_prefix="render") as pool:
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="render")
+    try:
         for name, rows in _shards(plan):
             path = folder / name
             with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
-                for row, data in zip(rows, pool.map(draw, rows, chunksize=1), strict=True):
+                for row, data in zip(rows, pool.map(draw, rows), strict=True):
+                    # Its time, owner and mode are constants: the same pictures make the same archive.
                     member = tarfile.TarInfo(f"{plan.image_id(row)}.jpg")
-                    member.size, member.mtime = len(data), _MTIME
+                    member.size = len(data)
                     columns["container"].append(name)
                     columns["offset"].append(tar.offset + tarfile.BLOCKSIZE)
                     columns["size"].append(len(data))
@@ -221,6 +208,8 @@ def _write_shards(
                     progress("rendering", done, total, "images")
             with path.open("rb") as file:
                 shards.append((name, path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()))
+    finally:
+        pool.shutdown(cancel_futures=True)
     return columns, shards
 
 
@@ -234,8 +223,6 @@ def _shards(plan: Plan) -> Iterator[tuple[str, list[int]]]:
 
 def _known_columns(recipe: TwinRecipe, plan: Plan) -> dict[str, Any]:
     """The manifest's columns that need no pixels."""
-    from topfive.dataset._twin_scene import PLACES
-
     n = len(plan)
     same_split = (plan.copy_of >= 0) & (plan.split == plan.split[plan.copy_of])
     head = np.where(same_split, plan.copy_of, np.arange(n))

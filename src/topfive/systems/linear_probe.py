@@ -6,10 +6,10 @@ backbone with a probe the way in which representations are compared.
 
     topfive train linear_probe DATASET --out RUN
 
-DINOv2's shape of protocol with other parts: the backbone is EfficientNet-Lite0 with its real ImageNet weights, which were
-learnt from labels; the features are the 1,280 pooled ones before its classifier; the probe is a multinomial logistic
-regression with an L2 penalty. DINOv2 picks the best of 52 heads on the very val set that it reports; here the penalty is
-chosen on `tune`. On pictures that the backbone has learnt from the result is contaminated, not an accuracy.
+DINOv2's shape of protocol with other parts: the backbone is EfficientNet-Lite0 with its real ImageNet weights, which
+were learnt from labels; the features are the 1,280 pooled ones before its classifier; the probe is a multinomial
+logistic regression with an L2 penalty. DINOv2 picks the best of 52 heads on the very val set that it reports; here the
+penalty is chosen on `tune`. On pictures that the backbone has learnt from the result is contaminated, not an accuracy.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Recipe:
 
 
 # Pictures of 96 px are enlarged: the backbone has learnt from objects that fill 224 px.
-TINY = Recipe(view=View(160, 160, "bicubic"))
+TINY = Recipe(view=View(192, 192, "bicubic"))
 FULL = Recipe(view=View(256, 224, "bicubic"))
 
 
@@ -68,7 +68,11 @@ class FittedProbe:
 
     def scores(self, pictures: Pictures, *, batch_size: int = 64, progress: Progress = silent) -> Floats:
         """Logits float32 [n, K]; batch size and order do not matter."""
-        return self.linear(features(pictures, progress, view=self.view, batch_size=batch_size, device=self.device))
+        return self.linear(self.features(pictures, batch_size=batch_size, progress=progress))
+
+    def features(self, pictures: Pictures, *, batch_size: int = 64, progress: Progress = silent) -> Floats:
+        """What the linear layer sees, float32 [n, 1280]."""
+        return features(pictures, progress, view=self.view, batch_size=batch_size, device=self.device)
 
     def save(self, folder: Path) -> None:
         """Write `linear_probe.npz` into an existing folder; the backbone stays in its package and is named."""
@@ -120,9 +124,10 @@ def choose(
     tune_labels: NDArray[np.int64],
     n_classes: int,
     penalties: tuple[float, ...] = TINY.penalties,
-    log: FitLog = FitLog(),
+    log: FitLog | None = None,
 ) -> Linear:
     """The probe of the penalty with the greatest likelihood of the held-out labels; of errors most would be tied."""
+    log = log or FitLog()
     best: tuple[float, Linear] | None = None
     for penalty, linear in zip(
         penalties, fit_path(train, labels, n_classes, penalties, progress=log.progress), strict=True
@@ -149,7 +154,7 @@ def out_of_sample(
 ) -> Floats:
     """Probabilities float32 [n, k] of each row by a probe that has not learnt from it, for the audit of labels.
 
-    Rows are dealt to `folds` by chance, each class evenly. Raises BadInput where a label is missing or folds are too many.
+    Rows are dealt to `folds` by chance, each class evenly. Raises BadInput where a label is missing.
     """
     if not 2 <= folds <= len(labels):
         raise BadInput(f"{len(labels)} rows cannot be dealt to {folds} folds", where="out_of_sample")

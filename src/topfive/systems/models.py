@@ -7,7 +7,7 @@ import importlib.util
 import math
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ Contaminated = Literal["likely", "no", "unknown"]
 Run = Callable[[Iterator[NDArray[np.uint8]], View], Iterable[NDArray[Any]]]
 
 _LITES = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
+_SLICE = 16
+"""Pictures that a network of full size sees at once: 64 are no faster, take more memory, and fill up small sets."""
 _ACCEPTED = (
     f"a run folder, {', '.join(_LITES)}, timm:NAME with weights FILE.safetensors, py:FILE.py:build. "
     "Not yet: torchvision:, open_clip:, onnx:"
@@ -107,7 +109,7 @@ def contamination(fitted: Fitted) -> Contaminated:
     """What a fitted system says of itself, else the worst that its members say, else `no`: it saw its own set only."""
     own = getattr(fitted, "contaminated", None)
     said = {own} if own else {contamination(member) for member in getattr(fitted, "members", ())}
-    return next((cast(Contaminated, word) for word in ("likely", "unknown") if word in said), "no")
+    return next((word for word in ("likely", "unknown") if word in said), "no")
 
 
 def _open_run(folder: Path, view: View | None, classes: ClassList | None) -> Fitted:
@@ -226,7 +228,7 @@ def torch_run(network: Any, device: str) -> Run:
         raise BadInput(f"cannot be used ({error})", where=f"device {device}", fix="Use cpu") from error
 
     def run(batches: Iterator[NDArray[np.uint8]], view: View) -> Iterator[NDArray[np.float32]]:
-        return slice_scores(network, batches, view, place)
+        return slice_scores(network, batches, view, place, _SLICE)
 
     return run
 

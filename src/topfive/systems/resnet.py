@@ -6,6 +6,9 @@ them of 152 layers.
 
     topfive train resnet DATASET --out RUN
 
+`tiny` took 56 s of one core's time for 1,811 pictures of 96 px, and erred by 35.3 % (top-1; 7.9 % top-5) on 2,000 others
+of a twin made for tuning, where chance errs by 95 %.
+
 Basic and bottleneck blocks, option B shortcuts, the stride of a stage in its first 1x1 convolution: as published.
 torchvision and timm carry that stride in the 3x3 convolution, which is why bottleneck networks here are not theirs.
 """
@@ -160,10 +163,10 @@ TINY = ResNetRecipe(
     view=View(96, 80, "bilinear", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
     train_resize_px=96,
     train_crop_px=80,
-    epochs=30,
+    epochs=40,
     batch_size=64,
     lr=0.1,
-    weight_decay=5e-4,
+    weight_decay=1e-3,
     schedule="linear",
     warmup=0.1,
     colour_sigma=0.1,
@@ -171,7 +174,6 @@ TINY = ResNetRecipe(
     blocks=(2, 2, 2, 2),
     width=16,
     stem=(5, 2),
-    pool=True,
 )
 
 

@@ -122,7 +122,8 @@ class FittedFisher:
         """Logits float32 [n, K], each picture computed alone: the same, bit for bit, in any batch and order."""
 
         def score(picture: NDArray[np.uint8]) -> Floats:
-            return self.linear(self.encoder(picture)[None])[0]
+            row: Floats = self.linear(self.encoder(picture)[None])[0]
+            return row
 
         out = np.empty((len(pictures), len(self.classes)), dtype=np.float32)
         done = 0

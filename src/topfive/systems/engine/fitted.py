@@ -107,24 +107,25 @@ def slice_scores(
     batches: Iterator[NDArray[np.uint8]],
     view: View,
     device: torch.device,
+    size: int = _SLICE,
 ) -> Iterator[NDArray[np.float32]]:
-    """Logits of the images in order, float32 [at most 64, K] at a time; `network` sees full slices only."""
-    for images in _slices(batches):
+    """Logits of the images in order, float32 [at most `size`, K] at a time; `network` sees full slices only."""
+    for images in _slices(batches, size):
         n = len(images)
-        if n < _SLICE:
+        if n < size:
             # Repeats of the first image fill the slice; their logits are cut off, so nothing is counted twice.
-            images = np.concatenate([images, np.repeat(images[:1], _SLICE - n, axis=0)])
+            images = np.concatenate([images, np.repeat(images[:1], size - n, axis=0)])
         yield network(floats(images, view, device))[:n].float().cpu().numpy()
 
 
-def _slices(batches: Iterator[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
+def _slices(batches: Iterator[NDArray[np.uint8]], size: int) -> Iterator[NDArray[np.uint8]]:
     held: list[NDArray[np.uint8]] = []
     for images in batches:
         held.append(images)
-        while sum(map(len, held)) >= _SLICE:
+        while sum(map(len, held)) >= size:
             joined = held[0] if len(held) == 1 else np.concatenate(held)
-            yield joined[:_SLICE]
-            held = [joined[_SLICE:]]
+            yield joined[:size]
+            held = [joined[size:]]
     if sum(map(len, held)):
         yield np.concatenate(held)
 

@@ -107,7 +107,7 @@ def _gaussian(sigma: float) -> Floats:
     """A Gaussian cut at 4 sigma with sum 1; below 0.01 pixels no smoothing, as in `vl_imsmooth`."""
     reach = int(np.ceil(4.0 * sigma)) if sigma > 0.01 else 0
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(sigma, 0.01)) ** 2)
-    return (kernel / kernel.sum()).astype(np.float32)
+    return np.asarray(kernel / kernel.sum(), dtype=np.float32)
 
 
 def _weights(bin_px: int, window: float) -> Floats:
