@@ -7,8 +7,8 @@ seven with more data by 15.3 % on test, where the next entry had 26.2 %.
 
     topfive train alexnet DATASET --out RUN
 
-`tiny` took 47 s of one core's time for 1,811 pictures of 96 px, and erred by 44.9 % (top-1; 9.1 % top-5) on 2,000 others
-of a twin made for tuning, where chance errs by 95 %.
+`tiny` took 47 s of one core's time for 1,811 pictures of 96 px, and erred by 44.9 % (top-1; 9.1 % top-5) on 2,000
+others of a twin made for tuning, where chance errs by 95 %.
 
 Written from the paper; docs/landmarks/alexnet.md says where its text leaves a choice, and what was chosen.
 """

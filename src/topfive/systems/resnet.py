@@ -6,8 +6,8 @@ them of 152 layers.
 
     topfive train resnet DATASET --out RUN
 
-`tiny` took 56 s of one core's time for 1,811 pictures of 96 px, and erred by 35.3 % (top-1; 7.9 % top-5) on 2,000 others
-of a twin made for tuning, where chance errs by 95 %.
+`tiny` took 56 s of one core's time for 1,811 pictures of 96 px, and erred by 35.3 % (top-1; 7.9 % top-5) on 2,000
+others of a twin made for tuning, where chance errs by 95 %.
 
 Basic and bottleneck blocks, option B shortcuts, the stride of a stage in its first 1x1 convolution: as published.
 torchvision and timm carry that stride in the 3x3 convolution, which is why bottleneck networks here are not theirs.

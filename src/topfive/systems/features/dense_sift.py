@@ -85,7 +85,9 @@ class DenseSift:
                     (bin_px, self.step_px, self._first(bin_px)),
                     _weights(bin_px, self.window),
                     (np.float32(self.contrast), self.root),
-                    out[:, start:stop],
+                    # The whole array and a place in it: a slice would have another layout, hence be compiled twice,
+                    # and to sums in another order.
+                    (out, start),
                 )
         return out
 
@@ -241,9 +243,15 @@ def _normalise(values: Floats, contrast: np.float32, root: bool) -> None:
 
 @_compiled
 def _describe(
-    pictures: Floats, geometry: tuple[int, int, int], weights: Floats, finish: tuple[np.float32, bool], out: Floats
+    pictures: Floats,
+    geometry: tuple[int, int, int],
+    weights: Floats,
+    finish: tuple[np.float32, bool],
+    place: tuple[Floats, int],
 ) -> None:
-    """Fill `out` [n, N, 128]; `geometry` is bin size, step and first corner, `finish` least contrast and root."""
+    """Fill an array [n, N, 128] from a descriptor on; `geometry` is bin size, step and first corner, `finish` least
+    contrast and root."""
+    out, start = place
     n, height, width = pictures.shape
     bin_px, step, first = geometry
     reach = (CELLS - 1) * bin_px
@@ -258,7 +266,7 @@ def _describe(
         cells = _cells(planes, bin_px, rows, columns)
         for k in range(down * across):
             y, x = first + k // across * step, first + k % across * step
-            values = out[i, k]
+            values = out[i, start + k]
             for cell in range(CELLS * CELLS):
                 weight = weights[cell]
                 source = cells[row_place[y + cell // CELLS * bin_px], column_place[x + cell % CELLS * bin_px]]
