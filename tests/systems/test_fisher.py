@@ -32,7 +32,7 @@ def slow(mixture: Mixture, data: NDArray[np.float32]) -> NDArray[np.float64]:
     for x in data.astype(np.float64):
         log = [
             math.log(mixture.weights[j])
-            - 0.5 * sum(math.log(v) + (a - m) ** 2 / v for a, m, v in zip(x, mixture.means[j], mixture.variances[j]))
+            - 0.5 * float((np.log(mixture.variances[j]) + (x - mixture.means[j]) ** 2 / mixture.variances[j]).sum())
             for j in range(k)
         ]
         share = np.exp(np.array(log) - max(log))

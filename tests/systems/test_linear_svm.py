@@ -1,11 +1,11 @@
-"""One-against-rest machines: against LIBLINEAR, by hand, in few and in many dimensions; scales and choices."""
+"""One-against-rest machines: against LIBSVM, by hand, in few and in many dimensions; scales and choices."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sklearn.svm import LinearSVC
+from sklearn.svm import SVC
 
 from topfive.systems.features.linear_svm import Linear, Sgd, choose, fit_one_vs_rest, fit_scale
 
@@ -28,14 +28,15 @@ def objective(
 
 
 @pytest.mark.parametrize("penalty", [1e-2, 1e-3])
-def test_the_minimum_is_liblinears(penalty: float) -> None:
-    data = some(600, 40, 5)
-    # LIBLINEAR penalises the bias; a constant feature of 100 makes that negligible.
-    referee = LinearSVC(C=1 / (penalty * 600), loss="hinge", max_iter=200_000, intercept_scaling=100).fit(*data)
-    (found,) = fit_one_vs_rest(*data, 5, (penalty,), seed=0, sgd=Sgd(200, 16))
-    best = objective(referee.coef_.T, referee.intercept_, penalty, data)
-    np.testing.assert_allclose(objective(found.weights, found.bias, penalty, data), best, rtol=3e-3)
-    assert np.mean(found(data[0]).argmax(axis=1) == referee.predict(data[0])) > 0.97
+def test_the_minimum_is_libsvms(penalty: float) -> None:
+    features, labels = some(600, 40, 5)
+    (found,) = fit_one_vs_rest(features, labels, 5, (penalty,), seed=0, sgd=Sgd(200, 16))
+    referees = [SVC(kernel="linear", C=1 / (penalty * 600)).fit(features, labels == k) for k in range(5)]
+    weights = np.concatenate([referee.coef_ for referee in referees]).T
+    bias = np.concatenate([referee.intercept_ for referee in referees])
+    best = objective(weights, bias, penalty, (features, labels))
+    np.testing.assert_allclose(objective(found.weights, found.bias, penalty, (features, labels)), best, rtol=3e-3)
+    assert np.mean(found(features).argmax(axis=1) == (features @ weights + bias).argmax(axis=1)) > 0.97
 
 
 def test_more_dimensions_than_examples_are_the_same_problem() -> None:
@@ -45,7 +46,7 @@ def test_more_dimensions_than_examples_are_the_same_problem() -> None:
     (turned,) = fit_one_vs_rest(wide, labels, 3, (1e-3,), seed=0, sgd=Sgd(200, 16))
     assert turned.weights.shape == (430, 3)
     np.testing.assert_allclose(turned.weights[30:], 0.0, atol=1e-6)
-    np.testing.assert_allclose(turned(wide), narrow(features), atol=0.01)
+    np.testing.assert_allclose(turned(wide), narrow(features), atol=0.05)
 
 
 def test_an_example_that_stands_twice_does_no_harm() -> None:
@@ -59,7 +60,7 @@ def test_an_example_that_stands_twice_does_no_harm() -> None:
 def test_two_opposite_points_by_hand() -> None:
     # Margins of exactly one: weights 1 and -1 on the axis, no bias.
     features, labels = np.array([[1.0], [-1.0]], np.float32), np.array([0, 1])
-    (found,) = fit_one_vs_rest(features, labels, 2, (1e-3,), seed=0, sgd=Sgd(4000, 2))
+    (found,) = fit_one_vs_rest(features, labels, 2, (0.1,), seed=0, sgd=Sgd(4000, 2))
     np.testing.assert_allclose(found.weights, [[1.0, -1.0]], atol=0.02)
     np.testing.assert_allclose(found.bias, [0.0, 0.0], atol=0.02)
 

@@ -54,7 +54,7 @@ class TwinRecipe:
     imbalance: float = 0.25
     sibling_distance: float = 1.0
     instance_range: float = 0.05
-    colour_range: float = 1.0
+    colour_range: float = 0.5
     texture_noise: float = 0.3
     part_size: float = 1.0
     pose_range: float = 0.7

@@ -14,8 +14,6 @@ penalty is chosen on `tune`. On pictures that the backbone has learnt from the r
 
 from __future__ import annotations
 
-import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -24,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topfive.loading import Pictures
-from topfive.records import BadInput, Claim, ClassList, Progress, View, replacing, silent
+from topfive.records import BadInput, Claim, ClassList, Progress, View, silent
+from topfive.systems._arrays import read_arrays, write_arrays
 from topfive.systems._labels import labels_of
 from topfive.systems.features.linear_svm import Linear
 from topfive.systems.features.logistic import fit_path
@@ -50,8 +49,7 @@ class Recipe:
 
 
 # Pictures of 96 px are enlarged: the backbone has learnt from objects that fill 224 px.
-TINY = Recipe(view=View(192, 192, "bicubic"))
-FULL = Recipe(view=View(256, 224, "bicubic"))
+TINY = Recipe(view=View(256, 224, "bicubic"))
 
 
 class FittedProbe:
@@ -81,9 +79,7 @@ class FittedProbe:
             "view": self.view.to_json(),
             "classes": [self.classes.wnids, self.classes.names],
         }
-        with replacing(folder / _FILE) as part, part.open("wb") as file:
-            text = np.array(json.dumps(about, ensure_ascii=False))
-            np.savez(file, about=text, weights=self.linear.weights, bias=self.linear.bias)
+        write_arrays(folder / _FILE, about, {"weights": self.linear.weights, "bias": self.linear.bias})
 
 
 def features(
@@ -188,13 +184,12 @@ def _log_softmax(scores: Floats) -> NDArray[np.float64]:
 def load(folder: Path) -> FittedProbe:
     """Read what `save` wrote; raises BadInput for a missing or damaged file. Nothing in it is run."""
     path = Path(folder) / _FILE
+    about, arrays = read_arrays(path)
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            about = json.loads(str(arrays["about"]))
-            linear = Linear(arrays["weights"], arrays["bias"])
+        linear = Linear(arrays["weights"], arrays["bias"])
         view, backbone = View.from_json(about["view"]), about["backbone"]
         classes = ClassList(*(tuple(part) for part in about["classes"]))
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise BadInput(f"cannot be read as a fitted linear_probe ({error})", where=path, fix="Fit it anew") from error
     classes.check(path)
     if backbone != BACKBONE:
@@ -216,7 +211,7 @@ SYSTEM = System(
         protocol="DINOv2 ViT-g/14 frozen, 142 million other pictures without labels, 1 crop; best of 52 heads on val",
         source="facebookresearch/dinov2 README, linear evaluation, ViT-g/14: 86.5 %",
     ),
-    variants={"tiny": TINY, "full": FULL},
+    variants={"tiny": TINY},
     fit=fit,
     load=load,
     needs=("torch", "timm"),

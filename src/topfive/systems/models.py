@@ -98,7 +98,7 @@ def open_model(
         return _open_timm(rest, weights, view, classes, device)
     if prefix == "py" and colon:
         return _open_python(rest, view, classes, device)
-    if Path(spec).is_dir():
+    if spec and Path(spec).is_dir():
         return _open_run(Path(spec), view, classes)
     near = difflib.get_close_matches(spec, _LITES, n=1)
     hint = f"Did you mean {near[0]}? " if near else ""

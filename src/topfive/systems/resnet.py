@@ -163,7 +163,7 @@ TINY = ResNetRecipe(
     view=View(96, 80, "bilinear", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
     train_resize_px=96,
     train_crop_px=80,
-    epochs=40,
+    epochs=30,
     batch_size=64,
     lr=0.1,
     weight_decay=1e-3,

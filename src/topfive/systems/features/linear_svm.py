@@ -123,7 +123,8 @@ def _descend(
                 total[:-1] += inner * shrunk.astype(np.float32)
                 total[-1] += bias
     progress("support vector machines", sgd.epochs, sgd.epochs, "epochs")
-    return total[:-1] / np.float32(averaged), total[-1] / np.float32(averaged)
+    total /= averaged
+    return total[:-1], total[-1]
 
 
 def _importance(class_index: Labels, n_classes: int, negatives: float) -> Floats:
