@@ -50,3 +50,13 @@ def test_digests_are_of_content_and_structure() -> None:
 def test_bad_input_names_place_reason_and_remedy() -> None:
     error = BadInput("is empty", where="votes.csv", row=3, fix="Fill it")
     assert str(error) == "votes.csv, row 3: is empty. Fill it"
+
+
+def test_a_place_that_cannot_be_written_is_bad_input(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match="cannot be written"):
+        write_text(tmp_path / "file" / "below", "x")
+    with pytest.raises(BadInput, match="cannot be written"), new_folder(tmp_path / "file" / "below"):
+        pass
+    with pytest.raises(BadInput, match="is a folder"):
+        write_text(tmp_path, "x")

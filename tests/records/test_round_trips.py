@@ -164,6 +164,22 @@ def test_predictions_refuse_ragged_and_foreign_files(tmp_path: Path, three: Clas
     with pytest.raises(BadInput, match="carries no class list"):
         Predictions.read(path)
     pq.write_table(table.drop_columns(["top_score"]), path)
+    for values, kind, said in (
+        ([[0.7], [0.2]], pa.float64(), "holds double"),
+        ([[2**33], [0]], pa.int64(), "does not fit int32"),
+        ([["a"], ["b"]], pa.string(), "holds string"),
+        ([[None], [1]], pa.int32(), "or nulls"),
+    ):
+        pq.write_table(table.set_column(1, "top_index", pa.array(values, type=pa.list_(kind))), path)
+        with pytest.raises(BadInput, match=said):
+            Predictions.read(path)
+    pq.write_table(table.set_column(1, "top_index", pa.array([1, 2])), path)
+    with pytest.raises(BadInput, match="not lists of numbers"):
+        Predictions.read(path)
+    pq.write_table(table.set_column(0, "image_id", pa.array(["a", None])), path)
+    with pytest.raises(BadInput, match="not text"):
+        Predictions.read(path)
+    pq.write_table(table.drop_columns(["top_score"]), path)
     with pytest.raises(BadInput, match="lacks the column 'top_score'"):
         Predictions.read(path)
 
@@ -183,6 +199,16 @@ def test_truth(tmp_path: Path, three: ClassList) -> None:
     assert read.digest == truth.digest
     assert read.name == "real"
     assert read.n_labels.tolist() == [2, 0, 1]
+    table = pq.read_table(tmp_path / "t.parquet")
+    for labels in (
+        pa.array([["x"], [], ["y"]]),
+        pa.array([[None], [], [1]]),
+        pa.array([[0], None, [1]]),
+        pa.array([1, 2, 3]),
+    ):
+        pq.write_table(table.set_column(1, "labels", labels), tmp_path / "bad.parquet")
+        with pytest.raises(BadInput, match="not lists of class indices"):
+            Truth.read(tmp_path / "bad.parquet")
     single = Truth.single(["a", "b"], np.array([1, UNKNOWN], dtype=np.int32), three)
     assert single.n_labels.tolist() == [1, 0]
     with pytest.raises(BadInput, match="row 1: label 3 is not among the 3 classes"):

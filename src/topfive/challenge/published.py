@@ -53,7 +53,9 @@ _WINNERS = (
     _contest("SuperVision", 2012, 16.422, "5 networks, 10 crops, supplied data only", "ILSVRC2012 results page"),
     _contest("Clarifai", 2013, 11.743, "several networks, supplied data only", "ILSVRC2013 results page"),
     _contest("GoogLeNet", 2014, 6.656, "7 networks, 144 crops", "Szegedy et al., arXiv:1409.4842; " + _RESULTS),
-    _contest("ResNet (MSRA)", 2015, 3.567, "6 networks, dense at several scales", "He et al., arXiv:1512.03385; " + _RESULTS),
+    _contest(
+        "ResNet (MSRA)", 2015, 3.567, "6 networks, dense at several scales", "He et al., arXiv:1512.03385; " + _RESULTS
+    ),
     _contest("Trimps-Soushen", 2016, 2.991, "ensemble; no paper", _RESULTS),
     _contest("SENet (WMW)", 2017, 2.251, "ensemble, several scales and crops", "Hu et al., arXiv:1709.01507"),
 )

@@ -12,6 +12,7 @@ from topfive import systems as landmarks
 from topfive.cli.output import percent, print_facts, print_json, print_table
 from topfive.cli.progress import Bars
 
+Device = Literal["cpu", "cuda", "mps"]
 Settings = Annotated[list[str] | None, Parameter(name="--set", negative="")]
 
 
@@ -65,7 +66,7 @@ def train(
     out: Path,
     set: Settings = None,
     seed: int = 0,
-    device: str = "cpu",
+    device: Device = "cpu",
     json: bool = False,
 ) -> None:
     """Fit a landmark on a set's `train` split; `tune`, 10 % of it by hash, is for its choices.
@@ -110,8 +111,9 @@ def predict(
     *,
     out: Path,
     split: str = "val",
+    weights: Path | None = None,
     batch_size: int = 64,
-    device: str = "cpu",
+    device: Device = "cpu",
     json: bool = False,
 ) -> None:
     """Write a model's predictions for one split.
@@ -128,6 +130,8 @@ def predict(
         The predictions file to write.
     split
         Which split.
+    weights
+        The .safetensors file of a timm:NAME.
     batch_size
         Pictures at a time; the answer does not depend on it.
     device
@@ -138,7 +142,7 @@ def predict(
     from topfive.records import Dataset
 
     with Bars() as progress:
-        how = flows.Inference(batch_size=batch_size, device=device)
+        how = flows.Inference(batch_size=batch_size, device=device, weights=weights)
         made, timing = flows.predict(model, Dataset.read(dataset), split, how=how, progress=progress)
     made.write(out)
     facts = {"n": len(made), "predictions": str(out), "system": made.system, "view": made.view, **timing}
@@ -152,8 +156,9 @@ def evaluate(
     split: str = "val",
     view: Literal["exact", "reference"] = "exact",
     restrict: bool = False,
+    weights: Path | None = None,
     batch_size: int = 16,
-    device: str = "cpu",
+    device: Device = "cpu",
     json: bool = False,
 ) -> None:
     """Predict and score in one go.
@@ -172,6 +177,8 @@ def evaluate(
         `reference` is torchvision's transforms on Pillow; `exact` is faster, within one grey level on 99 % of pixels.
     restrict
         Limit the model to the set's classes; the result says so.
+    weights
+        The .safetensors file of a timm:NAME.
     batch_size
         Pictures at a time.
     device
@@ -186,7 +193,7 @@ def evaluate(
             model,
             Dataset.read(dataset),
             split,
-            how=flows.Inference(decoder=view, batch_size=batch_size, device=device),
+            how=flows.Inference(decoder=view, batch_size=batch_size, device=device, weights=weights),
             restrict=restrict,
             progress=progress,
         )

@@ -67,10 +67,6 @@ class Bars:
             self._said = now
             print(_line(what, done, total, unit, now - self._began), file=sys.stderr, flush=True)
 
-    def say(self, text: str) -> None:
-        """Print a line that stays, above the bar."""
-        self._console.print(text, markup=False)
-
 
 def _line(what: str, done: float, total: float | None, unit: str, seconds: float) -> str:
     rate = done / seconds if seconds > 0 else 0.0

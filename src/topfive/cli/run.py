@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from topfive import flows
 from topfive.cli.challenge import print_board
@@ -19,6 +20,7 @@ def run(
     systems: str | None = None,
     minutes: float | None = None,
     seed: int = 0,
+    device: Literal["cpu", "cuda", "mps"] = "cpu",
     json: bool = False,
 ) -> None:
     """Hold a whole challenge: fit the systems, seal the labels, submit, score, audit, report.
@@ -39,15 +41,21 @@ def run(
         Begin no further system after so many minutes.
     seed
         Seed of the twin and of every fit.
+    device
+        cpu, cuda or mps.
     json
         Print one JSON object: the content of board.json.
     """
     chosen = flows.DEFAULT_SYSTEMS if systems is None else tuple(name.strip() for name in systems.split(","))
-    order = flows.Order(data=data, systems=chosen, minutes=minutes, seed=seed, salt=secrets.token_bytes(16))
+    salt = secrets.token_bytes(16)
+    order = flows.Order(data=data, systems=chosen, minutes=minutes, seed=seed, device=device, salt=salt)
     with Bars() as progress:
         board = flows.hold_challenge(out, order, now=datetime.now(UTC), progress=progress)
     if json:
         print_json(board.to_json())
         return
     print_board(board.to_json())
+    left_out = [name for name in chosen if name not in {row.system for row in board.rows}]
+    if left_out:
+        print(f"\nLeft out after {minutes:g} minutes: {', '.join(left_out)}")
     print(f"\nThe report: {out / 'report.html'}")

@@ -43,6 +43,8 @@ def score(
     if devkit is not None:
         if truth is not None:
             raise BadInput("takes its truth from the kit and no second argument", where="score --devkit")
+        if restrict:
+            raise BadInput("scores all 1,000 classes", where="score --devkit", fix="Leave --restrict out")
         result = flows.score_devkit(predictions, devkit)
     elif truth is None:
         raise BadInput("needs the truth", where="score", fix="Name a dataset folder or a truth file, or use --devkit")

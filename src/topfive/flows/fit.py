@@ -31,6 +31,8 @@ class Inference:
     decoder: Literal["reference", "exact"] | None = None
     batch_size: int = 64
     device: str = "cpu"
+    weights: Path | None = None
+    """The file of a `timm:` model's weights."""
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, str]:
@@ -64,6 +66,7 @@ def plan_fit(
     """
     from topfive.dataset import tune_rows
 
+    systems.check_device(options.device)
     name, variant = systems.parse(text)
     system = systems.get(name)
     recipe = system.recipe(variant, options.settings)
@@ -161,8 +164,9 @@ def predict(
     from topfive.systems.models import contamination, open_model
     from topfive.systems.predict import predict as predict_pictures
 
+    systems.check_device(how.device)
     began = time.perf_counter()
-    fitted = open_model(model, device=how.device)
+    fitted = open_model(model, weights=how.weights, device=how.device)
     if how.decoder is not None:
         fitted.view = replace(fitted.view, decoder=how.decoder)
     pictures = Pictures(dataset, dataset.manifest.rows(split), labels=False)

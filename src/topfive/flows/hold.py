@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 
 DEFAULT_SYSTEMS = ("sift_fisher", "alexnet", "resnet", "ensemble", "linear_probe")
 EDITION = "main"
-_SUBMISSIONS_A_WEEK = 50
-"""Each system is a team of its own, in a workspace that belongs to one person."""
+_SUBMISSIONS_A_WEEK = 2
+"""As ILSVRC had it. Each run is a team of its own, in a workspace that belongs to one person."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Order:
     systems: Sequence[str] = DEFAULT_SYSTEMS
     minutes: float | None = None
     seed: int = 0
+    device: str = "cpu"
     salt: bytes = b""
     twin: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the twin's recipe that differ from its defaults."""
@@ -54,8 +56,7 @@ def hold_challenge(out: Path, order: Order, *, now: datetime, progress: Progress
     from topfive.flows.report import gather
 
     began = time.perf_counter()
-    for text in order.systems:
-        systems.parse(text)
+    _check(order)
     dataset, split = _image_set(out, order, progress)
     runs = _fit_all(out, order, dataset, split, began, now, progress)
     vault = challenge.Vault(out / "vault")
@@ -63,7 +64,7 @@ def hold_challenge(out: Path, order: Order, *, now: datetime, progress: Progress
     rules = challenge.Rules(rank_by="top1", limit=_SUBMISSIONS_A_WEEK)
     edition = challenge.create(EDITION, dataset, split, rules, vault=vault, database=database, now=now)
     for run in runs:
-        _submit(out, run, edition, vault, database, now)
+        _submit(out, run, dataset, edition, vault, database, now)
     claims = {run.system: systems.describe(run.system.partition(":")[0]).claim for run in runs}
     levels = _agreement_levels()
     board = challenge.board(
@@ -80,17 +81,34 @@ def hold_challenge(out: Path, order: Order, *, now: datetime, progress: Progress
         command=_command(out, order),
         seed=order.seed,
         seconds=time.perf_counter() - began,
-        started=now.isoformat(timespec="seconds"),
+        started=min(run.started for run in runs),
         runs=tuple(run.run_id for run in runs),
         hardware=provenance.hardware(),
         versions=provenance.versions(),
     )
     content = gather(out, dataset, board, runs, making, progress)
     content = replace(content, published=(*challenge.PUBLISHED, *levels))
-    content = replace(content, making=replace(making, seconds=time.perf_counter() - began))
+    seconds = max(time.perf_counter() - began, sum(run.seconds + run.notes["predict_s"] for run in runs))
+    content = replace(content, making=replace(making, seconds=seconds))
     progress("writing the report", 0, 1)
     reports.write_report(content, out / "report.html")
     return board
+
+
+def _check(order: Order) -> None:
+    """Refuse what cannot work before anything is made."""
+    systems.check_device(order.device)
+    if not order.systems or len(set(order.systems)) != len(order.systems):
+        raise BadInput("names no system, or one twice", where="--systems", fix="Name each system once")
+    for place, text in enumerate(order.systems):
+        name, variant = systems.parse(text)
+        variants = systems.describe(name).variants
+        if variant not in variants:
+            raise BadInput(f"has no variant {variant!r}", where=text, fix=f"Variants: {', '.join(variants)}")
+        if name == "ensemble" and place < 2:
+            raise BadInput("needs two systems before it", where="--systems ensemble", fix="Name them before it")
+    if order.minutes is not None and not 0 < order.minutes < math.inf:
+        raise BadInput(f"{order.minutes} is no limit", where="--minutes", fix="Give a number above 0")
 
 
 def _image_set(out: Path, order: Order, progress: Progress) -> tuple[Dataset, str]:
@@ -101,25 +119,36 @@ def _image_set(out: Path, order: Order, progress: Progress) -> tuple[Dataset, st
     recipe = TwinRecipe(seed=order.seed, **order.twin)
     public, vault = out / "public", out / "vault"
     if order.data is None:
+        recipe.check()
         what = {"twin": asdict(recipe), "source": provenance.twin_digest()}
         source = None
     else:
         source = Dataset.read(order.data)
-        what = {"data": str(source.root), "manifest": source.manifest.digest}
+        what = {"data": source.name, "manifest": source.manifest.digest}
+        _sealed_split(source)
     _claim_workspace(out, what)
     if source is None and not public.exists():
         make_twin(public, recipe, progress=progress)
     given = source or Dataset.read(public)
-    counts = given.manifest.splits()
-    if "train" not in counts or not {"test", "val"} & set(counts):
-        raise BadInput(
-            "needs the split train and one of test and val", where=given.root, fix=f"It has {', '.join(counts)}"
-        )
-    split = "test" if "test" in counts else "val"
+    split = _sealed_split(given)
     if not (public / "manifest.parquet").is_file() or (given.root == public.resolve() and not _sealed(given, split)):
         keep = ("country",) if source is None else ()
         challenge.seal(given, split, vault=vault, public=public, salt=order.salt, keep=keep, progress=progress)
+    if source is None:
+        # The sealed pictures are packed anew under other names; the old shards would join the two by their bytes.
+        for shard in (public / "shards").glob(f"{split}-*.tar"):
+            shard.unlink()
     return Dataset.read(public), split
+
+
+def _sealed_split(dataset: Dataset) -> str:
+    """`test`, else `val`; raises BadInput where there is nothing to learn from or nothing to score on."""
+    counts = dataset.manifest.splits()
+    if "train" not in counts or not {"test", "val"} & set(counts):
+        raise BadInput(
+            "needs the split train and one of test and val", where=dataset.root, fix=f"It has {', '.join(counts)}"
+        )
+    return "test" if "test" in counts else "val"
 
 
 def _sealed(dataset: Dataset, split: str) -> bool:
@@ -133,7 +162,7 @@ def _claim_workspace(out: Path, what: dict[str, Any]) -> None:
     if path.is_file():
         if path.read_text(encoding="utf-8") != text:
             raise BadInput("holds another challenge", where=out, fix="Name another --out, or remove this folder first")
-    elif out.exists() and any(out.iterdir()):
+    elif out.is_dir() and any(not path.name.endswith(".part") for path in out.iterdir()):
         raise BadInput("is not empty and is no workspace", where=out, fix="Name a new folder with --out")
     else:
         write_text(path, text)
@@ -146,22 +175,19 @@ def _fit_all(
     runs: list[Run] = []
     for text in order.systems:
         if order.minutes is not None and time.perf_counter() - began > 60 * order.minutes:
-            progress(f"past {order.minutes:g} minutes: {text} and what follows is left out", 1, 1)
             break
         members: tuple[Path, ...] = ()
         if systems.parse(text)[0] == "ensemble":
             members = tuple(out / "runs" / run.run_id for run in runs)
-            if len(members) < 2:
-                raise BadInput("needs two systems before it", where="--systems ensemble", fix="Name them before it")
-        options = Options(seed=order.seed)
+        options = Options(seed=order.seed, device=order.device)
         plan = plan_fit(text, dataset, options=options, members=members, now=now.isoformat(timespec="seconds"))
         folder = out / "runs" / plan.run.run_id
         run = fit(plan, folder, named(progress, text))
-        runs.append(_measure(folder, run, dataset, split, named(progress, text)))
+        runs.append(_measure(folder, run, dataset, split, order.device, named(progress, text)))
     return runs
 
 
-def _measure(folder: Path, run: Run, dataset: Dataset, split: str, progress: Progress) -> Run:
+def _measure(folder: Path, run: Run, dataset: Dataset, split: str, device: str, progress: Progress) -> Run:
     """Predict the sealed split and, where it is open, score `val`; the run's notes get the timing."""
     from topfive import scoring
 
@@ -169,10 +195,10 @@ def _measure(folder: Path, run: Run, dataset: Dataset, split: str, progress: Pro
     open_val = split != "val" and "val" in dataset.manifest.splits()
     if path.is_file() and ((folder / "scores.json").is_file() or not open_val):
         return Run.read(folder / "run.json")
-    made, timing = predict(str(folder), dataset, split, how=Inference(), progress=progress)
+    made, timing = predict(str(folder), dataset, split, how=Inference(device=device), progress=progress)
     if open_val:
         rows = dataset.manifest.rows("val")
-        val, _ = predict(str(folder), dataset, "val", how=Inference(), progress=progress)
+        val, _ = predict(str(folder), dataset, "val", how=Inference(device=device), progress=progress)
         val.write(folder / "predictions-val.parquet")
         scoring.score(val, Truth.single(rows.ids, rows.class_index, dataset.classes)).write(folder / "scores.json")
     run = replace(run, notes=run.notes | {"predict_s": round(timing["seconds"], 3), "split": split} | _kept(timing))
@@ -185,8 +211,10 @@ def _kept(timing: Mapping[str, Any]) -> dict[str, Any]:
     return {key: timing[key] for key in ("runtime", "precision", "contaminated")}
 
 
-def _submit(out: Path, run: Run, edition: Edition, vault: Vault, database: Any, now: datetime) -> None:
-    """Each system is a team; the same predictions again use no slot."""
+def _submit(
+    out: Path, run: Run, dataset: Dataset, edition: Edition, vault: Vault, database: Any, now: datetime
+) -> None:
+    """Each run is a team, so that a system fitted anew has a row of its own; the same run again uses no slot."""
     from topfive import challenge
 
     landmark = systems.describe(run.system.partition(":")[0])
@@ -196,10 +224,10 @@ def _submit(out: Path, run: Run, edition: Edition, vault: Vault, database: Any, 
         year=landmark.year,
         run=run.run_id,
         seconds=round(run.seconds + run.notes["predict_s"], 1),
-        contaminated="no",  # rendered or the entrant's own pictures: no network here was trained on them
+        contaminated="no" if "recipe" in dataset.about else run.notes["contaminated"],  # nobody learnt from a twin
     )
     predictions = Predictions.read(out / "runs" / run.run_id / "predictions.parquet")
-    challenge.submit(edition, predictions, entry, team=run.system, vault=vault, database=database, now=now)
+    challenge.submit(edition, predictions, entry, team=run.run_id, vault=vault, database=database, now=now)
 
 
 def _agreement_levels() -> tuple[Published, ...]:
@@ -228,7 +256,8 @@ def _titled(board: Board, dataset: Dataset) -> Board:
 
 
 def _command(out: Path, order: Order) -> str:
-    parts = ["topfive run", f"--out {out}"]
-    parts += [f"--data {order.data}"] if order.data else []
+    parts = ["topfive run", f"--out {out.name}"]
+    parts += [f"--data {order.data.name}"] if order.data else []
     parts += [f"--systems {','.join(order.systems)}"] if tuple(order.systems) != DEFAULT_SYSTEMS else []
+    parts += [f"--minutes {order.minutes:g}"] if order.minutes is not None else []
     return " ".join([*parts, f"--seed {order.seed}"])

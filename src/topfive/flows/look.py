@@ -68,7 +68,7 @@ def public_dataset(workspace: Path) -> Dataset:
 
 
 def class_pictures(workspace: Path, wnid: str, limit: int) -> list[str]:
-    """Ids of up to `limit` images labelled with this class, those of `train` first; never of a sealed split."""
+    """Ids of up to `limit` images labelled with this class; a sealed image has no label and is not among them."""
     dataset = public_dataset(workspace)
     index = dataset.classes.index.get(wnid)
     if index is None:

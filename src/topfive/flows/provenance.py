@@ -6,6 +6,7 @@ import hashlib
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -49,9 +50,16 @@ def commit() -> str:
 
 
 def source_digest(system: str) -> str:
-    """SHA-256 of a landmark's file, so that code and number cannot part."""
-    path = Path(__file__).parents[1] / "systems" / f"{system}.py"
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """SHA-256 over a landmark's file and what every landmark stands on, so that code and number cannot part."""
+    package = Path(__file__).parents[1]
+    shared = [path for room in ("engine", "features", "weights") for path in package.glob(f"systems/{room}/*.py")]
+    files = [
+        *shared,
+        *package.glob("systems/_*.py"),
+        *package.glob("loading/*.py"),
+        package / "systems" / f"{system}.py",
+    ]
+    return _digest(files)
 
 
 def recipe_json(recipe: Any) -> dict[str, Any]:
@@ -77,7 +85,11 @@ def _git(folder: Path, *arguments: str) -> str:
 def twin_digest() -> str:
     """SHA-256 over the files that render the twin: other renderers make other pictures from one recipe."""
     folder = Path(__file__).parents[1] / "dataset"
+    return _digest([folder / "twin.py", *folder.glob("_twin_*.py")])
+
+
+def _digest(files: Sequence[Path]) -> str:
     state = hashlib.sha256()
-    for path in (folder / "twin.py", *sorted(folder.glob("_twin_*.py"))):
-        state.update(path.read_bytes())
+    for path in sorted(files):
+        state.update(path.name.encode() + b"\0" + path.read_bytes())
     return state.hexdigest()

@@ -94,6 +94,8 @@ def order_note(board: Board, tests: Sequence[reports.PairTest]) -> str:
     """The order in words: `>` where a paired test separates neighbours, `=` where it does not."""
     apart = {(test.first, test.second): test.separates for test in tests}
     names = [row.system for row in board.rows]
+    if len(names) < 2:
+        return ""
     text = names[0] if names else ""
     for better, worse in pairwise(names):
         text += f" {'<' if apart[better, worse] else '='} {worse}"
@@ -104,7 +106,7 @@ def order_note(board: Board, tests: Sequence[reports.PairTest]) -> str:
 
 
 def find_suspects(out: Path, dataset: Dataset, runs: Sequence[Run], seed: int, progress: Progress) -> Suspects | None:
-    """Confident learning on the open labels of train and val, with probabilities by folds of the linear probe.
+    """Confident learning on all open labels, with probabilities by folds of the linear probe.
 
     The features come from ImageNet's weights and have seen none of these labels. What was planted is read after the
     suspects are named. None where no linear probe was fitted.
@@ -163,6 +165,8 @@ def set_facts(dataset: Dataset) -> reports.SetFacts:
 
 def worst_confusions(out: Path, dataset: Dataset, board: Board) -> list[reports.Confusion]:
     """The most frequent confusions of the best system on the open val split, with pictures."""
+    if not board.rows:
+        return []
     path = out / "runs" / board.rows[0].run / "predictions-val.parquet"
     if not path.is_file():
         return []
@@ -200,7 +204,7 @@ def label_audit(suspects: Suspects) -> reports.LabelAudit:
     against = audit.precision_recall([suspects.images.ids[int(row)] for row in found.rows], suspects.planted)
     known = bool(suspects.planted) and against.n_found > 0
     return reports.LabelAudit(
-        split="train and val",
+        split=" and ".join(suspects.images.manifest.splits()),
         n=found.n,
         n_suspects=len(found.rows),
         noise_rate=found.noise_rate,

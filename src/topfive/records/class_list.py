@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -63,6 +64,21 @@ class ClassList:
         self.check(path)
         rows = (f"{i}\t{w}\t{n}" for i, (w, n) in enumerate(zip(self.wnids, self.names, strict=True)))
         write_text(path, "\n".join(["index\twnid\tname", *rows]) + "\n")
+
+    def to_json(self) -> str:
+        """Keys and names as JSON text, for the metadata of files that carry their class list."""
+        return json.dumps([self.wnids, self.names], ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str, where: str | Path) -> ClassList:
+        """The inverse of `to_json`; raises BadInput naming `where`."""
+        try:
+            wnids, names = json.loads(text)
+            classes = cls(tuple(map(str, wnids)), tuple(map(str, names)))
+        except (ValueError, TypeError) as error:
+            raise BadInput("carries no class list in its metadata", where=where, fix="Write it with topfive") from error
+        classes.check(where)
+        return classes
 
     @classmethod
     def read(cls, path: Path) -> ClassList:

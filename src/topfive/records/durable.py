@@ -21,6 +21,15 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextmanager
+def _place(target: Path) -> Iterator[None]:
+    """A place that cannot be written to is a mistake in its name; what fails later is not."""
+    try:
+        yield
+    except OSError as error:
+        raise BadInput(f"cannot be written ({error.strerror})", where=target, fix="Name another place") from error
+
+
+@contextmanager
 def replacing(target: Path) -> Iterator[Path]:
     """Yield a path beside `target` to write to; on success it is synced and renamed over `target`.
 
@@ -28,8 +37,11 @@ def replacing(target: Path) -> Iterator[Path]:
     it is never retried, since the kernel may have dropped the pages.
     """
     target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    if target.is_dir():
+        raise BadInput("is a folder", where=target, fix="Name a file")
+    with _place(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
     os.close(handle)
     part = Path(name)
     try:
@@ -53,8 +65,10 @@ def new_folder(target: Path) -> Iterator[Path]:
     target = Path(target)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise BadInput("is there already", where=target, fix="Name a new folder, or remove this one first")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+    with _place(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        made = tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    part = Path(made)
     try:
         yield part
         for path in part.rglob("*"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -124,7 +123,7 @@ class Predictions:
             "topfive.view": self.view or "",
             "topfive.system": self.system,
             "topfive.run": self.run,
-            "topfive.class_list": json.dumps([self.classes.wnids, self.classes.names], ensure_ascii=False),
+            "topfive.class_list": self.classes.to_json(),
         }
         with replacing(path) as part:
             pq.write_table(pa.table(columns).replace_schema_metadata(metadata), part, compression="zstd")
@@ -140,14 +139,7 @@ class Predictions:
         for name in ("image_id", "top_index", "top_score"):
             if name not in table.column_names:
                 raise BadInput(f"lacks the column {name!r}", where=path, fix="Write it with `topfive predict`")
-        try:
-            wnids, names = json.loads(metadata["topfive.class_list"])
-            classes = ClassList(tuple(wnids), tuple(names))
-        except (KeyError, ValueError) as error:
-            raise BadInput(
-                "carries no class list in its metadata", where=path, fix="Write it with `topfive predict`"
-            ) from error
-        classes.check(path)
+        classes = ClassList.from_json(metadata.get("topfive.class_list", ""), path)
         if classes.digest != metadata.get("topfive.classes"):
             raise BadInput(
                 "its class list and the digest beside it differ",
@@ -158,7 +150,7 @@ class Predictions:
         top_score = _matrix(table, "top_score", np.float32, path)
         logits = _matrix(table, "logits", np.float32, path) if "logits" in table.column_names else None
         result = cls(
-            tuple(str(i) for i in table["image_id"].to_pylist()),
+            read_ids(table, path),
             top_index,
             top_score,
             classes,
@@ -171,25 +163,40 @@ class Predictions:
         return result
 
 
+def read_ids(table: pa.Table, path: Path) -> tuple[str, ...]:
+    """The column `image_id`; raises BadInput where it is not text in every row."""
+    column = table["image_id"]
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)) or column.null_count:
+        raise BadInput(f"column 'image_id' holds {column.type} or nulls, not text", where=path)
+    return tuple(column.to_pylist())
+
+
 def _lists(values: NDArray[Any], k: int, kind: pa.DataType) -> pa.Array:
     offsets = pa.array(np.arange(len(values) + 1, dtype=np.int32) * k)
     return pa.ListArray.from_arrays(offsets, pa.array(np.ascontiguousarray(values).reshape(-1), type=kind))
 
 
 def _matrix(table: pa.Table, name: str, dtype: type[np.generic], path: Path) -> NDArray[Any]:
+    """A list column as [n, k]; numbers that `dtype` cannot hold exactly as integers, nulls and text are refused."""
     column = table[name].combine_chunks()
     if table.num_rows == 0:
         raise BadInput("has no rows", where=path)
     if isinstance(column, pa.ChunkedArray):
         column = column.chunk(0)
+    if not (pa.types.is_list(column.type) or pa.types.is_fixed_size_list(column.type)):
+        raise BadInput(f"column {name!r} is {column.type}, not lists of numbers", where=path)
+    if column.null_count:
+        raise BadInput(f"column {name!r} is empty", where=path, row=column.is_null().to_pylist().index(True))
     lengths = column.value_lengths().to_numpy(zero_copy_only=False)
-    if column.null_count or (lengths != lengths[0]).any():
-        row = (
-            int(np.flatnonzero(lengths != lengths[0])[0])
-            if not column.null_count
-            else int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
-        )
+    if (lengths != lengths[0]).any():
+        row = int(np.flatnonzero(lengths != lengths[0])[0])
         raise BadInput(f"column {name!r} is not a list of {int(lengths[0])} numbers", where=path, row=row)
-    return np.asarray(column.flatten().to_numpy(zero_copy_only=False), dtype=dtype).reshape(
-        table.num_rows, int(lengths[0])
-    )
+    values = column.flatten()
+    fits = pa.types.is_integer if np.issubdtype(dtype, np.integer) else pa.types.is_floating
+    try:
+        if not fits(values.type) or values.null_count:
+            raise BadInput(f"column {name!r} holds {values.type} or nulls, not {np.dtype(dtype)}", where=path)
+        narrow = values.cast(pa.from_numpy_dtype(dtype), safe=np.issubdtype(dtype, np.integer))
+    except pa.ArrowInvalid as error:
+        raise BadInput(f"column {name!r} does not fit {np.dtype(dtype)} ({error})", where=path) from error
+    return np.asarray(narrow.to_numpy(zero_copy_only=False)).reshape(table.num_rows, int(lengths[0]))

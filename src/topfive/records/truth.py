@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +16,7 @@ from topfive.records.class_list import UNKNOWN, ClassList
 from topfive.records.digests import digest_parts
 from topfive.records.durable import replacing
 from topfive.records.errors import BadInput
+from topfive.records.predictions import read_ids
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Truth:
         metadata = {
             "topfive.classes": self.classes.digest,
             "topfive.truth": self.name,
-            "topfive.class_list": json.dumps([self.classes.wnids, self.classes.names], ensure_ascii=False),
+            "topfive.class_list": self.classes.to_json(),
         }
         table = pa.table({"image_id": pa.array(self.ids, type=pa.string()), "labels": lists}).replace_schema_metadata(
             metadata
@@ -122,12 +122,11 @@ class Truth:
         metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
         if not {"image_id", "labels"} <= set(table.column_names) or "topfive.class_list" not in metadata:
             raise BadInput("is no truth file: it needs the columns image_id and labels, and a class list", where=path)
-        wnids, names = json.loads(metadata["topfive.class_list"])
-        classes = ClassList(tuple(wnids), tuple(names))
-        classes.check(path)
-        return cls.from_sets(
-            table["image_id"].to_pylist(),
-            table["labels"].to_pylist(),
-            classes,
-            metadata.get("topfive.truth", "original"),
-        )
+        classes = ClassList.from_json(metadata["topfive.class_list"], path)
+        column = table["labels"].combine_chunks()
+        column = column.chunk(0) if isinstance(column, pa.ChunkedArray) and column.num_chunks else column
+        whole = pa.types.is_list(column.type) and pa.types.is_integer(column.type.value_type)
+        if not whole or column.null_count or column.flatten().null_count:
+            raise BadInput(f"column 'labels' holds {column.type} or nulls, not lists of class indices", where=path)
+        name = metadata.get("topfive.truth", "original")
+        return cls.from_sets(read_ids(table, path), column.to_pylist(), classes, name)

@@ -1,6 +1,19 @@
 """The landmark systems, one file each, found by name; importing this room loads no torch."""
 
+from topfive.systems._device import check_device
 from topfive.systems.catalogue import Landmark, describe, get, landmarks, names, parse
 from topfive.systems.system import FitLog, Fitted, System, override
 
-__all__ = ["FitLog", "Fitted", "Landmark", "System", "describe", "get", "landmarks", "names", "override", "parse"]
+__all__ = [
+    "FitLog",
+    "Fitted",
+    "Landmark",
+    "System",
+    "check_device",
+    "describe",
+    "get",
+    "landmarks",
+    "names",
+    "override",
+    "parse",
+]
