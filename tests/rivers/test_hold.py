@@ -85,7 +85,7 @@ def test_the_report_is_one_file_that_loads_nothing(held: tuple[Path, Board]) -> 
     out, board = held
     text = (out / "report.html").read_text(encoding="utf-8")
     assert "<script" not in text
-    assert "src=\"http" not in text and "url(http" not in text
+    assert 'src="http' not in text and "url(http" not in text
     assert "no evidence about history" in text
     for row in board.rows:
         assert row.run in text
