@@ -9,13 +9,6 @@ from cyclopts import App
 from topfive import __version__
 from topfive.records import BadInput, WorkFailed
 
-app = App(
-    name="topfive",
-    version=__version__,
-    help="Make an ImageNet-style set, hold its challenge, measure models honestly, rerun the landmark systems, "
-    "audit the labels.\n\nStart with `topfive run`: a whole challenge on a synthetic twin, in minutes.",
-    help_format="markdown",
-)
 # Import paths, not functions: a command's module loads when it is called, so that look-ups answer within 0.5 s.
 _COMMANDS = {
     "run": ("run:run", "Hold a whole challenge: the main job."),
@@ -32,14 +25,28 @@ _COMMANDS = {
     "challenge": ("challenge:app", "Editions and their leaderboards."),
     "serve": ("serve:serve", "The web application over a workspace."),
 }
-for _name, (_where, _help) in _COMMANDS.items():
-    app.command(f"topfive.cli.{_where}", name=_name, help=_help)
+
+
+def command_line(*, overview: bool) -> App:
+    """The command and its subcommands; `overview` adds a line on each, in place of what its own module says."""
+    app = App(
+        name="topfive",
+        version=__version__,
+        help="Make an ImageNet-style set, hold its challenge, measure models honestly, rerun the landmark systems, "
+        "audit the labels.\n\nStart with `topfive run`: a whole challenge on a synthetic twin, in minutes.",
+        help_format="markdown",
+    )
+    for name, (where, words) in _COMMANDS.items():
+        app.command(f"topfive.cli.{where}", name=name, **({"help": words} if overview else {}))
+    return app
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the `topfive` command: exit 0 done, 1 the work failed, 2 unusable arguments or input."""
+    tokens = sys.argv[1:] if arguments is None else arguments
+    app = command_line(overview=not tokens or tokens[0].startswith("-"))
     try:
-        app(arguments)
+        app(tokens)
     except BadInput as error:
         print(f"topfive: {error}", file=sys.stderr)
         sys.exit(2)

@@ -23,7 +23,7 @@ def run(
     device: Literal["cpu", "cuda", "mps"] = "cpu",
     json: bool = False,
 ) -> None:
-    """Hold a whole challenge: fit the systems, seal the labels, submit, score, audit, report.
+    """Hold a whole challenge: seal the labels, fit the systems, submit, score, audit, report.
 
     Without `--data` on the synthetic twin. Finished parts are kept: the same command goes on where it stopped.
 
