@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -134,3 +137,19 @@ def test_a_projection_keeps_the_axes_of_largest_variance() -> None:
     np.testing.assert_allclose(projection(data).std(axis=0), [3.0, 2.0], rtol=0.05)
     np.testing.assert_allclose(projection(data).mean(axis=0), 0.0, atol=1e-3)
     np.testing.assert_allclose(np.abs(projection.axes[:, 0] @ turn[0]), 1.0, atol=0.01)
+
+
+@pytest.mark.slow
+def test_a_seed_gives_one_vocabulary_in_every_process() -> None:
+    """k-means with several threads adds in another order from run to run; only a fresh process shows it."""
+    code = (
+        "import numpy as np; from topfive.systems.features.fisher import fit_mixture; "
+        "x = np.random.default_rng(0).standard_normal((20000, 16), dtype=np.float32); "
+        "print(fit_mixture(x, 8, seed=0).means.tobytes().hex())"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
+    said = {
+        subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env=environment).stdout
+        for _ in range(4)
+    }
+    assert len(said) == 1

@@ -94,6 +94,7 @@ def fit_mixture(descriptors: Floats, n_components: int, *, seed: int, iterations
     """Fit by expectation-maximisation from k-means, float32 [n, D]; about 1,000 descriptors a component are enough."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     if len(descriptors) < 2 * n_components:
         raise BadInput(
@@ -102,7 +103,9 @@ def fit_mixture(descriptors: Floats, n_components: int, *, seed: int, iterations
             fix="Fit on more pictures, or lower the number of components",
         )
     model = GaussianMixture(n_components, covariance_type="diag", max_iter=iterations, random_state=seed)
-    with warnings.catch_warnings():
+    # With several threads k-means adds in another order from run to run, and one seed would give several vocabularies.
+    # A limit holds for libraries that are loaded: it comes after the import.
+    with threadpool_limits(1), warnings.catch_warnings():
         # A vocabulary need not converge: after 30 rounds the classifier's error no longer moves.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(descriptors)
