@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
-import io
 from pathlib import Path
 
+from topfive.loading import BadImage, thumbnail
 from topfive.records import BadInput, write_text
 from topfive.reports.content import Picture, ReportContent
 from topfive.reports.style import environment, style_hash, stylesheet
@@ -66,17 +66,9 @@ class _Shown:
 
 def small_jpeg(image: bytes, image_id: str, size_px: int = PICTURE_PX) -> bytes:
     """The picture within size_px x size_px as a JPEG of our own making, so that no stranger's bytes reach a browser."""
-    from PIL import Image
-
     try:
-        with Image.open(io.BytesIO(image), formats=("JPEG", "PNG", "WEBP", "GIF", "BMP")) as opened:
-            opened.draft("RGB", (2 * size_px, 2 * size_px))
-            pixels = opened.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        return thumbnail(image, size_px)
+    except BadImage as error:
         raise BadInput(
             f"does not decode ({error})", where=image_id, fix="Run `topfive dataset verify` on the set"
         ) from error
-    pixels.thumbnail((size_px, size_px), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    pixels.save(buffer, "JPEG", quality=82)
-    return buffer.getvalue()
