@@ -110,7 +110,7 @@ def test_rates_stay_positive_and_below_the_peak(schedule: Any) -> None:
         ("smallest_scale", 0.0),
         ("warmup", 1.0),
         ("drops", (0.8, 0.5)),
-        ("optimiser", "lamb"),
+        ("optimiser", "lion"),
         ("schedule", "polynomial"),
     ],
 )

@@ -11,7 +11,10 @@ from topfive.records.errors import BadInput
 @dataclass(frozen=True)
 class Claim:
     """`value` is a fraction. `edition` is the class list and test set (ILSVRC2010 and 2012 are unlike), `protocol`
-    says crops, number of networks and extra data, `source` where it was read."""
+    says in words how it was measured, `source` where it was read. `crops` is the test protocol (`1`, `10`, `dense`,
+    `?` where nobody says), `n_networks` how many were averaged (None: several, 0: no network), `extra_data` what they
+    learnt from besides the edition's training pictures: unlike numbers never stand in one column unmarked.
+    """
 
     metric: Literal["top1_error", "top5_error"]
     value: float
@@ -19,12 +22,15 @@ class Claim:
     split: str
     protocol: str
     source: str
+    crops: str = "?"
+    n_networks: int | None = 1
+    extra_data: str = "none"
 
     def check(self, where: str = "claim") -> None:
         """Raise BadInput where a part is missing or the value is no fraction."""
         if not 0.0 <= self.value <= 1.0:
             raise BadInput(f"value {self.value} is no fraction", where=where)
-        for name in ("edition", "split", "protocol", "source"):
+        for name in ("edition", "split", "protocol", "source", "crops", "extra_data"):
             if not getattr(self, name):
                 raise BadInput(f"has no {name}", where=where)
 

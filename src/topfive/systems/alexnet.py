@@ -26,8 +26,7 @@ from torch.nn import functional
 
 from topfive.loading import Pictures
 from topfive.records import Claim, View
-from topfive.systems import engine
-from topfive.systems.engine import FittedNetwork, Training, seeded
+from topfive.systems.engine import FittedNetwork, Training, fit_network
 from topfive.systems.system import FitLog, System
 
 
@@ -184,18 +183,7 @@ def fit(
     train: Pictures, tune: Pictures, recipe: AlexNetRecipe, *, seed: int, log: FitLog, device: str = "cpu"
 ) -> FittedNetwork:
     """Train one network; `tune` is measured after each epoch and chooses nothing."""
-    architecture = recipe.architecture()
-    with seeded(seed, "initial weights"):
-        network = AlexNet(len(train.classes), **architecture)
-    engine.train(network, train, tune, recipe, seed=seed, log=log, device=device)
-    return FittedNetwork(
-        network,
-        system="alexnet",
-        architecture=architecture,
-        classes=train.classes,
-        view=recipe.view,
-        device=device,
-    )
+    return fit_network(AlexNet, train, tune, recipe, system="alexnet", seed=seed, log=log, device=device)
 
 
 def load(folder: Path) -> FittedNetwork:
@@ -214,6 +202,9 @@ SYSTEM = System(
         split="val",
         protocol="one network, ten 224 px crops, no other data",
         source="Krizhevsky et al., NIPS 2012, table 2",
+        crops="10",
+        n_networks=1,
+        extra_data="none",
     ),
     variants={"tiny": TINY, "published": PUBLISHED},
     fit=fit,

@@ -25,8 +25,7 @@ from torch.nn import functional
 
 from topfive.loading import Pictures
 from topfive.records import Claim, View
-from topfive.systems import engine
-from topfive.systems.engine import FittedNetwork, Training, seeded
+from topfive.systems.engine import FittedNetwork, Training, fit_network
 from topfive.systems.system import FitLog, System
 
 
@@ -144,7 +143,7 @@ class ResNetRecipe(Training):
         }
 
 
-# Section 3.4. The short side is drawn from [256, 480] px for each batch (in the paper for each picture).
+# Section 3.4. The short side is drawn from [256, 480] px for each picture.
 PUBLISHED = ResNetRecipe(
     view=View(256, 224, "bilinear", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
     train_resize_px=480,
@@ -181,18 +180,7 @@ def fit(
     train: Pictures, tune: Pictures, recipe: ResNetRecipe, *, seed: int, log: FitLog, device: str = "cpu"
 ) -> FittedNetwork:
     """Train one network; `tune` is measured after each epoch and chooses nothing."""
-    architecture = recipe.architecture()
-    with seeded(seed, "initial weights"):
-        network = ResNet(len(train.classes), **architecture)
-    engine.train(network, train, tune, recipe, seed=seed, log=log, device=device)
-    return FittedNetwork(
-        network,
-        system="resnet",
-        architecture=architecture,
-        classes=train.classes,
-        view=recipe.view,
-        device=device,
-    )
+    return fit_network(ResNet, train, tune, recipe, system="resnet", seed=seed, log=log, device=device)
 
 
 def load(folder: Path) -> FittedNetwork:
@@ -211,6 +199,9 @@ SYSTEM = System(
         split="val",
         protocol="one ResNet-152, dense at short sides 224, 256, 384, 480, 640, no other data",
         source="arXiv:1512.03385, table 4",
+        crops="dense, 5 scales",
+        n_networks=1,
+        extra_data="none",
     ),
     variants={
         "tiny": TINY,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,19 @@ class FittedNetwork:
             progress("predicting", done, len(pictures), "images")
         return logits
 
+    def features(
+        self, pictures: Pictures, *, batch_size: int = 64, progress: Progress = silent
+    ) -> NDArray[np.float32]:
+        """What the last layer sees of each picture, float32 [n, d]: the frozen features of the network."""
+        keep_freed_memory()
+        batches = (batch.images for batch in pictures.batches(self.view, batch_size))
+        found: list[NDArray[np.float32]] = []
+        with seen_by_head(self.network) as forward:
+            for part in slice_scores(forward, batches, self.view, self.device):
+                found.append(part)
+                progress("features", sum(map(len, found)), len(pictures), "images")
+        return np.concatenate(found)
+
     def save(self, folder: Path) -> None:
         """Write `weights.safetensors` and, last, `network.json` with its digest into an existing folder."""
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.network.state_dict().items()}
@@ -99,6 +113,30 @@ class FittedNetwork:
         except (OSError, SafetensorError, RuntimeError, TypeError) as error:
             raise BadInput(f"cannot be read as the weights of this network ({error})", where=path) from error
         return cls(network, system=system, architecture=architecture, classes=classes, view=view)
+
+
+def head_name(network: nn.Module) -> str:
+    """Name of the layer that gives the logits: the last `nn.Linear` of the module, as registered."""
+    names = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+    assert names, "a network for classes ends in a linear layer"
+    return names[-1]
+
+
+@contextmanager
+def seen_by_head(network: nn.Module) -> Iterator[Callable[[torch.Tensor], torch.Tensor]]:
+    """A function from inputs to what the head is given, [n, d]; one run at a time."""
+    seen: list[torch.Tensor] = []
+    handle = network.get_submodule(head_name(network)).register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+
+    def forward(inputs: torch.Tensor) -> torch.Tensor:
+        seen.clear()
+        network(inputs)
+        return seen[-1]
+
+    try:
+        yield forward
+    finally:
+        handle.remove()
 
 
 @torch.inference_mode()

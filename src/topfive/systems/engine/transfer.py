@@ -1,0 +1,44 @@
+"""Transfer: a network begins with the weights of another run, all but its last layer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from topfive.records import BadInput
+from topfive.systems.engine.fitted import head_name
+
+
+@torch.no_grad()
+def take_weights(network: nn.Module, run: Path) -> int:
+    """Copy every tensor of the run's network but its head's; returns how many values were copied.
+
+    Raises BadInput where the run holds no network, or one of another shape: the first tensor that does not fit is
+    named. Heads for the same number of classes are not taken either, since the classes may be others.
+    """
+    path = run / "weights" / "weights.safetensors"
+    if not path.is_file():
+        raise BadInput(
+            "holds no network whose weights could be taken", where=run, fix="Name the run folder of a neural landmark"
+        )
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise BadInput(f"cannot be read as weights ({error})", where=path) from error
+    head, copied = head_name(network), 0
+    for name, tensor in network.state_dict().items():
+        if name.startswith(f"{head}."):
+            continue
+        found = tensors.get(name)
+        if found is None or found.shape != tensor.shape:
+            there = "missing" if found is None else f"of shape {list(found.shape)}, not {list(tensor.shape)}"
+            raise BadInput(
+                f"has another network: {name} is {there}", where=run, fix="Use the landmark and variant of that run"
+            )
+        tensor.copy_(found)
+        copied += tensor.numel()
+    return copied
