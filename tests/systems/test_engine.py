@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from topfive.systems import engine  # noqa: E402
 from topfive.systems.engine.chance import reseed, seeded  # noqa: E402
 from topfive.systems.engine.checkpoints import newest_checkpoint, save_checkpoint  # noqa: E402
 from topfive.systems.engine.optimisers import optimiser  # noqa: E402
-from topfive.systems.engine.pixels import Store, colour_shift, floats, principal_colours, zoomed  # noqa: E402
+from topfive.systems.engine.pixels import Store, colour_shift, floats, principal_colours  # noqa: E402
 from topfive.systems.engine.schedules import learning_rate  # noqa: E402
 
 VIEW = View(32, 28, "bilinear", mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
@@ -182,12 +183,6 @@ def test_colour_shifts_belong_to_the_picture_and_have_the_stated_spread() -> Non
     assert not np.array_equal(colour_shift(components, 0.1, seed=1, epoch=3, positions=some), shifts[some])
 
 
-def test_zooming_keeps_a_flat_picture_flat_and_the_same_size_untouched() -> None:
-    flat = torch.full((1, 3, 30, 30), 0.25)
-    assert torch.allclose(zoomed(flat, 24), torch.full((1, 3, 24, 24), 0.25))
-    assert zoomed(flat, 30) is flat
-
-
 # Optimisers
 
 
@@ -207,6 +202,8 @@ def test_one_step_of_sgd_by_hand_and_no_decay_on_vectors() -> None:
 
 # Training
 
+_TOLD = {"epoch", "step", "loss", "lr", "images_per_s", "waiting_share", "tune_error"}
+
 
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights_and_leaves_no_trace(drawn: Dataset) -> None:
@@ -219,7 +216,7 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_no_trace(drawn: Dataset
     assert same(first, trained(drawn))
     assert not same(first, trained(drawn, seed=4))
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
-    assert all(row.keys() == {"epoch", "loss", "lr", "images_per_s", "tune_error"} for row in rows)
+    assert all(row.keys() == _TOLD for row in rows)
     assert seen[-1] == 4 * 54
     assert not first.training
 
@@ -233,45 +230,71 @@ class _KilledError(Exception):
     pass
 
 
-def _killed_after(epochs: int, folder: Path) -> FitLog:
-    def metrics(values: Any) -> None:
-        if values["epoch"] > epochs:
+def _killed_after(images: int, folder: Path) -> FitLog:
+    def progress(what: str, done: float, total: float | None, unit: str = "") -> None:
+        if what == "training" and done >= images:
             raise _KilledError
 
-    return FitLog(metrics=metrics, checkpoints=folder)
+    return FitLog(progress=progress, checkpoints=folder)
+
+
+OFTEN = replace(SETTINGS, checkpoint_minutes=0.0)
+
+
+def killed_and_resumed(
+    drawn: Dataset, settings: engine.Training, kills: list[int], folder: Path
+) -> tuple[Any, list[float]]:
+    """Fit with a kill after each of these numbers of pictures, then to the end; the network and the epochs told last."""
+    for images in kills:
+        with pytest.raises(_KilledError):
+            trained(drawn, settings, log=_killed_after(images, folder))
+    epochs: list[float] = []
+    log = FitLog(metrics=lambda values: epochs.append(values["epoch"]), checkpoints=folder)
+    return trained(drawn, settings, log=log), epochs
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+@pytest.mark.parametrize("kind", ["sgd", "adamw", "rmsprop", "lars", "lamb"])
 def test_a_resumed_fit_equals_one_that_was_never_stopped(drawn: Dataset, tmp_path: Path, kind: Any) -> None:
-    settings = replace(SETTINGS, optimiser=kind, lr=0.01)
+    settings = replace(OFTEN, optimiser=kind, lr=0.01)
     whole = trained(drawn, settings)
-    with pytest.raises(_KilledError):
-        trained(drawn, settings, log=_killed_after(3, tmp_path))
-    epochs: list[float] = []
-    log = FitLog(metrics=lambda values: epochs.append(values["epoch"]), checkpoints=tmp_path)
-    assert same(trained(drawn, settings, log=log), whole)
+    # 54 pictures in 4 batches an epoch: the first kill is in the second epoch, the next in the fourth.
+    resumed, epochs = killed_and_resumed(drawn, settings, [54 + 28, 3 * 54 + 14], tmp_path)
+    assert same(resumed, whole)
     assert epochs == [4]
-    assert sorted(path.name for path in tmp_path.glob("*.json")) == ["epoch-00003.json", "epoch-00004.json"]
+    assert sorted(path.name for path in tmp_path.glob("*.json")) == ["step-000000015.json", "step-000000016.json"]
+
+
+@pytest.mark.slow
+def test_a_fit_killed_anywhere_ends_with_the_same_weights(drawn: Dataset, tmp_path: Path) -> None:
+    everything = replace(
+        OFTEN, crop="area", jitter=0.3, rand_ops=1, erasing=0.3, mixup=0.2, cutmix=1.0, accumulate=2, sizes=(16, 24)
+    )
+    whole = trained(drawn, everything)
+    rng = np.random.default_rng(7)
+    for attempt in range(100 if os.environ.get("TOPFIVE_NIGHTLY") else 20):
+        kills = sorted(rng.choice(np.arange(1, 4 * 54), size=2, replace=False).tolist())
+        resumed, _ = killed_and_resumed(drawn, everything, kills, tmp_path / str(attempt))
+        assert same(resumed, whole), kills
 
 
 @pytest.mark.slow
 def test_a_damaged_checkpoint_falls_back_and_another_fits_is_refused(drawn: Dataset, tmp_path: Path) -> None:
     with pytest.raises(_KilledError):
-        trained(drawn, log=_killed_after(3, tmp_path))
-    newest = tmp_path / "epoch-00003.safetensors"
+        trained(drawn, OFTEN, log=_killed_after(3 * 54, tmp_path))
+    newest = tmp_path / "step-000000011.safetensors"
     content = bytearray(newest.read_bytes())
     content[-1] ^= 1
     newest.write_bytes(content)
     epochs: list[float] = []
-    with pytest.warns(UserWarning, match="epoch-00003"):
+    with pytest.warns(UserWarning, match="step-000000011"):
         resumed = trained(
-            drawn, log=FitLog(metrics=lambda values: epochs.append(values["epoch"]), checkpoints=tmp_path)
+            drawn, OFTEN, log=FitLog(metrics=lambda values: epochs.append(values["epoch"]), checkpoints=tmp_path)
         )
     assert epochs == [3, 4]
     assert same(resumed, trained(drawn))
     with pytest.raises(BadInput, match="another fit"):
-        trained(drawn, replace(SETTINGS, lr=0.06), log=FitLog(checkpoints=tmp_path))
+        trained(drawn, replace(OFTEN, lr=0.06), log=FitLog(checkpoints=tmp_path))
 
 
 @pytest.mark.slow

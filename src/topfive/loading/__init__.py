@@ -1,10 +1,10 @@
 """Bytes to pixels: decoding by one set of rules, Views, Pictures of a split, order and augmentation without state."""
 
-from topfive.loading.augment import crop_flip
+from topfive.loading.augment import area_boxes, crop_flip, cut, mirrors, scale_boxes
 from topfive.loading.containers import Containers
 from topfive.loading.decode import decode
 from topfive.loading.headers import MAX_BYTES, MAX_PIXELS, BadImage, Header, read_header
-from topfive.loading.order import draws, integers, order
+from topfive.loading.order import draws, integers, order, uniform
 from topfive.loading.pictures import Pictures
 from topfive.loading.thumbnail import thumbnail
 from topfive.loading.views import apply_view
@@ -17,11 +17,16 @@ __all__ = [
     "Header",
     "Pictures",
     "apply_view",
+    "area_boxes",
     "crop_flip",
+    "cut",
     "decode",
     "draws",
     "integers",
+    "mirrors",
     "order",
     "read_header",
+    "scale_boxes",
     "thumbnail",
+    "uniform",
 ]

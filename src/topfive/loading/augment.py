@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from topfive.loading.order import draws, integers
+from topfive.loading.order import draws, integers, uniform
 from topfive.records import BadInput
 
 
@@ -25,10 +26,65 @@ def crop_flip(
         raise BadInput(f"{n} images have {len(positions)} positions", where="crop_flip")
     top = integers(draws("crop top", seed, epoch, positions), height - crop_px + 1)
     left = integers(draws("crop left", seed, epoch, positions), width - crop_px + 1)
-    mirrored = draws("mirror", seed, epoch, positions) >> np.uint64(63) == 1
+    mirrored = mirrors(seed, epoch, positions)
     out = np.empty((n, crop_px, crop_px, 3), dtype=np.uint8)
     # A loop of block copies: fancy indexing would gather 3-byte pixels one by one, several times slower.
     for i, (y, x, mirror) in enumerate(zip(top, left, mirrored, strict=True)):
         crop = images[i, y : y + crop_px, x : x + crop_px]
         out[i] = crop[:, ::-1] if mirror else crop
+    return out
+
+
+def mirrors(seed: int, epoch: int, positions: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+    """Which pictures are mirrored in an epoch, half of them, bool [n]."""
+    return np.asarray(draws("mirror", seed, epoch, positions) >> np.uint64(63) == 1)
+
+
+def scale_boxes(
+    px: int, crop_px: int, smallest_scale: float, *, seed: int, epoch: int, positions: NDArray[np.integer[Any]]
+) -> NDArray[np.float64]:
+    """Squares that a `crop_px` crop sees of a px x px picture zoomed by a factor from [smallest_scale, 1].
+
+    Float64 [n, 4] as (left, top, right, bottom) in pixels. So VGG and ResNet draw the short side of each picture.
+    """
+    share = uniform(draws("scale", seed, epoch, positions))
+    side = np.minimum(px, crop_px / (smallest_scale + share * (1.0 - smallest_scale)))
+    left = uniform(draws("crop left", seed, epoch, positions)) * (px - side)
+    top = uniform(draws("crop top", seed, epoch, positions)) * (px - side)
+    return np.asarray(np.minimum(np.stack([left, top, left + side, top + side], axis=1), px))
+
+
+def area_boxes(
+    px: int, smallest_area: float, *, seed: int, epoch: int, positions: NDArray[np.integer[Any]]
+) -> NDArray[np.float64]:
+    """Rectangles with a share of a px x px picture from [smallest_area, 1] and a side ratio from [3/4, 4/3].
+
+    Float64 [n, 4] as (left, top, right, bottom). The ratio is uniform in its logarithm; a rectangle that does not fit
+    is drawn anew, ten times at most, then the whole picture is taken (Szegedy et al. 2015, section 6, and
+    torchvision's `RandomResizedCrop`).
+    """
+    n, widest = len(positions), np.log(4 / 3)
+    width, height = np.full(n, float(px)), np.full(n, float(px))
+    open_ = np.ones(n, dtype=bool)
+    for attempt in range(10):
+        area = smallest_area + uniform(draws(f"area {attempt}", seed, epoch, positions)) * (1.0 - smallest_area)
+        ratio = np.exp((2.0 * uniform(draws(f"aspect {attempt}", seed, epoch, positions)) - 1.0) * widest)
+        wide, high = px * np.sqrt(area * ratio), px * np.sqrt(area / ratio)
+        fits = open_ & (wide <= px) & (high <= px)
+        width[fits], height[fits] = wide[fits], high[fits]
+        open_ &= ~fits
+    left = uniform(draws("crop left", seed, epoch, positions)) * (px - width)
+    top = uniform(draws("crop top", seed, epoch, positions)) * (px - height)
+    return np.asarray(np.minimum(np.stack([left, top, left + width, top + height], axis=1), px))
+
+
+def cut(
+    images: NDArray[np.uint8], boxes: NDArray[np.float64], mirrored: NDArray[np.bool_], out_px: int
+) -> NDArray[np.uint8]:
+    """The box of each image resized to out_px x out_px (bilinear, filtered where it shrinks), perhaps mirrored."""
+    out = np.empty((len(images), out_px, out_px, 3), dtype=np.uint8)
+    for i, (image, box, mirror) in enumerate(zip(images, boxes, mirrored, strict=True)):
+        picture = Image.fromarray(image).resize((out_px, out_px), Image.Resampling.BILINEAR, box=tuple(box))
+        found = np.asarray(picture)
+        out[i] = found[:, ::-1] if mirror else found
     return out

@@ -29,6 +29,11 @@ def integers(draw: NDArray[np.uint64], n: int) -> NDArray[np.int64]:
     return (((draw >> np.uint64(32)) * np.uint64(n)) >> np.uint64(32)).astype(np.int64)
 
 
+def uniform(draw: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """Map draws to the open interval (0, 1), each of 2**53 equally likely values."""
+    return np.asarray(((draw >> np.uint64(11)).astype(np.float64) + 0.5) / 2.0**53)
+
+
 def order(n: int, seed: int, epoch: int) -> NDArray[np.int64]:
     """The permutation of 0 .. n - 1 in which an epoch visits the images, int64 [n]."""
     return np.argsort(draws("order", seed, epoch, np.arange(n)), kind="stable")

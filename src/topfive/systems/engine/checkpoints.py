@@ -16,15 +16,15 @@ from topfive.records import BadInput, replacing, write_text
 _KEPT = 2
 
 
-def save_checkpoint(folder: Path, epoch: int, tensors: dict[str, torch.Tensor], fit: str) -> None:
-    """Write the state after `epoch` epochs of the fit with digest `fit`: first the tensors, then the note that counts.
+def save_checkpoint(folder: Path, step: int, tensors: dict[str, torch.Tensor], fit: str) -> None:
+    """Write the state after `step` updates of the fit with digest `fit`: first the tensors, then the note that counts.
 
     Older checkpoints than the one before are removed once the new one has been read back.
     """
-    path = folder / f"epoch-{epoch:05d}.safetensors"
+    path = folder / f"step-{step:09d}.safetensors"
     with replacing(path) as part:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, part)
-    note = {"epoch": epoch, "fit": fit, "sha256": _digest(path)}
+    note = {"step": step, "fit": fit, "sha256": _digest(path)}
     write_text(path.with_suffix(".json"), json.dumps(note, indent=1) + "\n")
     for old in _notes(folder)[:-_KEPT]:
         old.unlink()
@@ -32,14 +32,14 @@ def save_checkpoint(folder: Path, epoch: int, tensors: dict[str, torch.Tensor], 
 
 
 def newest_checkpoint(folder: Path, fit: str) -> tuple[int, dict[str, torch.Tensor]] | None:
-    """The last whole checkpoint as (epochs done, tensors), None where there is none.
+    """The last whole checkpoint as (updates done, tensors), None where there is none.
 
     Raises BadInput where it belongs to another fit; warns of each damaged one that is passed over.
     """
     for path in reversed(_notes(folder)):
         try:
             note = json.loads(path.read_text(encoding="utf-8"))
-            epoch, written_for, digest = int(note["epoch"]), str(note["fit"]), str(note["sha256"])
+            step, written_for, digest = int(note["step"]), str(note["fit"]), str(note["sha256"])
             if written_for != fit:
                 raise BadInput(
                     "is a checkpoint of another fit (recipe, seed, network or pictures differ)",
@@ -49,14 +49,14 @@ def newest_checkpoint(folder: Path, fit: str) -> tuple[int, dict[str, torch.Tens
             weights = path.with_suffix(".safetensors")
             if _digest(weights) != digest:
                 raise ValueError(f"{weights.name} is not the file that was written")
-            return epoch, load_file(weights)
+            return step, load_file(weights)
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             warnings.warn(f"{path}: damaged checkpoint passed over ({error})", stacklevel=2)
     return None
 
 
 def _notes(folder: Path) -> list[Path]:
-    return sorted(folder.glob("epoch-*.json"))
+    return sorted(folder.glob("step-*.json"))
 
 
 def _digest(path: Path) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from torch import nn
 
 from topfive.loading import Pictures
-from topfive.records import View
 from topfive.systems.engine.chance import seeded
 from topfive.systems.engine.fitted import FittedNetwork
 from topfive.systems.engine.loop import train as train_network
@@ -17,22 +16,7 @@ from topfive.systems.engine.transfer import take_weights
 from topfive.systems.system import FitLog
 
 
-class NetworkRecipe(Protocol):
-    """A `Training` that also knows its network's shape."""
-
-    @property
-    def view(self) -> View:
-        """What the fitted network sees."""
-
-    @property
-    def init(self) -> str:
-        """Run folder to begin from, or nothing."""
-
-    def architecture(self) -> dict[str, Any]:
-        """Arguments of the network's builder besides `n_classes`."""
-
-
-def fit_network(
+def fit_network(  # noqa: PLR0913 - the arguments of a landmark's `fit`, and what the landmark alone knows
     build: Callable[..., nn.Module],
     train: Pictures,
     tune: Pictures,
@@ -53,7 +37,10 @@ def fit_network(
         network = build(n_classes=len(train.classes), **architecture)
     if recipe.init:
         take_weights(network, Path(recipe.init))
-    train_network(network, train, tune, recipe, seed=seed, log=log, device=device)
+    weights = train_network(network, train, tune, recipe, seed=seed, log=log, device=device)
+    if recipe.parallel == "fsdp":  # its parameters may be spread over processes now
+        network = build(n_classes=len(train.classes), **architecture)
+        network.load_state_dict(weights)
     return FittedNetwork(
         network, system=system, architecture=architecture, classes=train.classes, view=recipe.view, device=device
     )

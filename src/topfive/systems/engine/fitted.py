@@ -62,9 +62,7 @@ class FittedNetwork:
             progress("predicting", done, len(pictures), "images")
         return logits
 
-    def features(
-        self, pictures: Pictures, *, batch_size: int = 64, progress: Progress = silent
-    ) -> NDArray[np.float32]:
+    def features(self, pictures: Pictures, *, batch_size: int = 64, progress: Progress = silent) -> NDArray[np.float32]:
         """What the last layer sees of each picture, float32 [n, d]: the frozen features of the network."""
         keep_freed_memory()
         batches = (batch.images for batch in pictures.batches(self.view, batch_size))
@@ -119,7 +117,7 @@ def head_name(network: nn.Module) -> str:
     """Name of the layer that gives the logits: the last `nn.Linear` of the module, as registered."""
     names = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
     assert names, "a network for classes ends in a linear layer"
-    return names[-1]
+    return str(names[-1])
 
 
 @contextmanager

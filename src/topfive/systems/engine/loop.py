@@ -1,31 +1,42 @@
-"""The training loop: plain PyTorch, chance a function of (seed, epoch, position), resumable at any epoch."""
+"""The training loop: plain PyTorch, chance a function of (seed, epoch, position), resumable at any update."""
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
+from typing import Any, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
-from torch.nn import functional
 
-from topfive.loading import Pictures, crop_flip, draws, order
+from topfive.loading import Pictures
 from topfive.records import WorkFailed, digest_json, digest_parts
 from topfive.systems._labels import labels_of
 from topfive.systems._memory import keep_freed_memory
 from topfive.systems.engine.chance import reseed, seeded
 from topfive.systems.engine.checkpoints import newest_checkpoint, save_checkpoint
-from topfive.systems.engine.fitted import slice_scores
+from topfive.systems.engine.distort import erase, jitter
+from topfive.systems.engine.feed import Feed, Work
+from topfive.systems.engine.fitted import head_name, slice_scores
+from topfive.systems.engine.losses import loss_sum
+from topfive.systems.engine.mixing import mix
 from topfive.systems.engine.optimisers import optimiser, set_rate
-from topfive.systems.engine.pixels import Store, colour_shift, floats, principal_colours, zoomed
+from topfive.systems.engine.parallel import spread
+from topfive.systems.engine.pixels import Store, colour_shift, floats, principal_colours
+from topfive.systems.engine.processes import Processes, join
 from topfive.systems.engine.schedules import learning_rate
 from topfive.systems.engine.settings import Training
+from topfive.systems.engine.state import State, Weights
 from topfive.systems.system import FitLog
 
-Weights = dict[str, torch.Tensor]
+_SPIKE = 3.0
+"""A loss this many times the usual one is a spike: it is told, and no checkpoint is written until it has passed."""
+_SETTLED = 20
+"""Updates before the usual loss is known."""
 
 
 def train(
@@ -40,15 +51,21 @@ def train(
 ) -> Weights:
     """Train the network and return its weights (also left in it); `tune` is only measured, it chooses nothing.
 
-    The same seed gives the same weights on one machine with one number of threads and one version of torch. With
-    `log.checkpoints` the state is kept after each epoch, and a second call goes on from there to the same weights.
-    Raises WorkFailed naming the step where the loss or a weight is no finite number.
+    The same seed gives the same weights on one machine with one number of processes and threads and one version of
+    torch. With `log.checkpoints` the state is kept now and then, and a second call goes on from there to the same
+    weights. Under torchrun the processes share each batch. Raises WorkFailed naming the update where the loss or a
+    weight is no finite number; the last checkpoint then holds the state before.
     """
     settings.check()
     keep_freed_memory()
-    job = _Job(network, train, tune, settings, seed, log, torch.device(device))
+    job = _Job(network, train, tune, settings, seed, log, join(device))
     job.run()
-    return {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
+    return job.state.keep()
+
+
+def _deciding(settings: Training) -> dict[str, Any]:
+    """The settings that decide the weights; how much is cached and how often the state is kept do not."""
+    return {k: v for k, v in asdict(settings).items() if k not in ("cache_mb", "checkpoint_minutes")}
 
 
 class _Job:
@@ -62,152 +79,199 @@ class _Job:
         settings: Training,
         seed: int,
         log: FitLog,
-        device: torch.device,
+        processes: Processes,
     ) -> None:
-        self.settings, self.seed, self.log, self.device = settings, seed, log, device
+        self.settings, self.seed, self.log, self.processes = settings, seed, log, processes
+        self.device = processes.device
         self.labels = labels_of(train, "train")
         self.tune_labels = labels_of(tune, "tune") if len(tune) else np.empty(0, dtype=np.int64)
-        self.ids = train.ids
-        self.store = Store(train, settings.train_view, settings.cache_mb, log.progress)
+        self.ids, self.n_classes = train.ids, len(train.classes)
+        store = Store(train, settings.train_view, settings.cache_mb, log.progress)
         self.tune_store = Store(tune, settings.view, settings.cache_mb)
-        self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimiser = optimiser(self.network, settings)
-        self.average = {k: v.clone() for k, v in network.state_dict().items()} if settings.average_decay else {}
-        self.colours = principal_colours(self.store) if settings.colour_sigma else None
-        # Batches of nearly equal size, each picture once an epoch: a last batch of one would break batch normalisation.
-        self.n_steps = math.ceil(len(train) / settings.batch_size)
-        self.batch_size = math.ceil(len(train) / self.n_steps)
+        self.feed = Feed(store, settings, seed, processes)
+        self.n_steps = self.feed.n_steps
         shapes = {name: list(tensor.shape) for name, tensor in network.state_dict().items()}
         self.fit = digest_json(
-            [asdict(settings), seed, shapes, digest_parts(train.ids, self.labels, train.classes.digest)]
+            [_deciding(settings), seed, shapes, digest_parts(train.ids, self.labels, train.classes.digest)]
         )
+        self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if settings.freeze:
+            network.requires_grad_(False).get_submodule(head_name(network)).requires_grad_(True)
+        self.forward = spread(self.network, settings, processes)
+        sharded = settings.parallel == "fsdp" and processes.world > 1
+        self.state = State(self.network, optimiser(self.network, settings, fused=not sharded), settings.average_decay)
+        self.colours = principal_colours(store) if settings.colour_sigma else None
+        self.loss = torch.zeros((), dtype=torch.float64, device="cpu")
+        self.usual, self.spiking, self.saved_at = math.nan, False, log.clock()
 
     def run(self) -> None:
-        """All epochs that are still to be done."""
-        first = self._resume()
+        """All updates that are still to be done."""
+        done, last = self._resume(), self.settings.epochs * self.n_steps
         with seeded(self.seed, "training", device=self.device):
-            for epoch in range(first, self.settings.epochs):
-                began = self.log.clock()
-                loss, rate = self._epoch(epoch)
-                seconds = self.log.clock() - began
-                measured = {"epoch": epoch + 1, "loss": loss, "lr": rate}
-                measured["images_per_s"] = len(self.ids) / max(seconds, 1e-9)
-                if len(self.tune_labels):
-                    measured["tune_error"] = self._tune_error()
-                self.log.metrics(measured)
-                if self.log.checkpoints is not None:
-                    save_checkpoint(self.log.checkpoints, epoch + 1, self._state(), self.fit)
-        if self.average:
-            self.network.load_state_dict(self.average)
+            began, waited, seen = self.log.clock(), 0.0, 0
+            for work, waiting in self._timed(self.feed.work(done, last)):
+                if work.step == done or work.step % self.n_steps == 0:
+                    began, waited, seen = self.log.clock() - waiting, 0.0, 0
+                    self._begin_epoch(work.step % self.n_steps == 0)
+                rate = learning_rate(self.settings, work.step, self.n_steps)
+                self._take(work, self._update(work, rate))
+                waited, seen = waited + waiting, seen + work.whole
+                self.log.progress("training", *self._progress(work), "images")
+                if (work.step + 1) % self.n_steps == 0:
+                    self._end_epoch(work, rate, (self.log.clock() - began, waited, seen))
+                elif self._due():
+                    self._save(work.step + 1)
         self.network.eval()
 
-    def _epoch(self, epoch: int) -> tuple[float, float]:
-        """Mean loss of one pass over the pictures, and the rate of its last update."""
-        self.network.train()
-        total, rate = 0.0, 0.0
-        for step, (positions, images) in enumerate(self._batches(epoch), start=epoch * self.n_steps):
-            rate = learning_rate(self.settings, step, self.n_steps)
-            set_rate(self.optimiser, rate)
-            reseed(self.seed, "step", step, device=self.device)
-            inputs = self._inputs(images, epoch, positions)
-            loss = self._update(inputs, torch.from_numpy(self.labels[positions]).to(self.device))
-            if not math.isfinite(loss):
-                raise self._diverged(f"the loss is {loss}", step, epoch, positions)
-            self._move_average(step)
-            total += loss * len(positions)
-            done = epoch * len(self.ids) + min(len(self.ids), (step % self.n_steps + 1) * self.batch_size)
-            self.log.progress("training", done, self.settings.epochs * len(self.ids), "images")
+    def _timed(self, work: Iterator[Work]) -> Iterator[tuple[Work, float]]:
+        """Each update's work with the seconds that it was waited for."""
+        while True:
+            began = self.log.clock()
+            item = next(work, None)
+            if item is None:
+                return
+            yield item, self.log.clock() - began
+
+    def _progress(self, work: Work) -> tuple[int, int]:
+        whole = len(self.ids)
+        done = work.epoch * whole + min(whole, (work.step % self.n_steps + 1) * self.feed.batch_size)
+        return done, self.settings.epochs * whole
+
+    def _begin_epoch(self, anew: bool) -> None:
+        if self.settings.freeze:
+            self.network.eval()
+        else:
+            self.network.train()
+        if anew:
+            self.loss.zero_()
+
+    def _end_epoch(self, work: Work, rate: float, spent: tuple[float, float, int]) -> None:
+        """Tell what the epoch was like: `spent` are its seconds, those of waiting for pictures, and its pictures."""
+        seconds, waited, seen = spent
+        loss = float(self.processes.total(self.loss.to(self.device)))
         if not all(bool(torch.isfinite(p).all()) for p in self.network.parameters()):
-            raise self._diverged("a weight is not finite", (epoch + 1) * self.n_steps - 1, epoch, positions)
-        return total / len(self.ids), rate
+            raise self._diverged("a weight is not finite", work)
+        measured = {"epoch": work.epoch + 1, "step": work.step + 1, "loss": loss / len(self.ids), "lr": rate}
+        measured["images_per_s"] = seen / max(seconds, 1e-9)
+        measured["waiting_share"] = waited / max(seconds, 1e-9)
+        if len(self.tune_labels):
+            measured["tune_error"] = self._tune_error()
+        if self.processes.first:
+            self.log.metrics(measured)
+        if self._due():
+            self._save(work.step + 1)
 
-    def _batches(self, epoch: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
-        positions = order(len(self.ids), self.seed, epoch)
-        for i, images in enumerate(self.store.batches(positions, self.batch_size)):
-            yield positions[i * self.batch_size : i * self.batch_size + len(images)], images
-
-    def _inputs(self, images: NDArray[np.uint8], epoch: int, positions: NDArray[np.int64]) -> torch.Tensor:
-        """Crop, mirror, shift the colour and zoom: float32 [n, 3, crop, crop]."""
-        settings = self.settings
-        crop = settings.train_crop_px
-        if settings.smallest_scale < 1:
-            share = float(draws("scale", self.seed, epoch, positions[:1])[0]) / 2.0**64
-            crop = min(settings.train_resize_px, round(crop / (1.0 - share * (1.0 - settings.smallest_scale))))
-        cut = crop_flip(images, crop, seed=self.seed, epoch=epoch, positions=positions)
-        colour = None
-        if self.colours is not None:
-            colour = colour_shift(self.colours, settings.colour_sigma, seed=self.seed, epoch=epoch, positions=positions)
-        return zoomed(floats(cut, settings.view, self.device, colour), settings.train_crop_px)
-
-    def _update(self, inputs: torch.Tensor, labels: torch.Tensor) -> float:
-        settings = self.settings
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
-            logits = self.network(inputs)
-        loss = functional.cross_entropy(logits.float(), labels, label_smoothing=settings.label_smoothing)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+    def _update(self, work: Work, rate: float) -> float:
+        """One step of the optimiser on one batch; the sum of this process's losses."""
+        settings, mine = self.settings, self.processes.rank
+        set_rate(self.state.optimiser, rate)
+        reseed(self.seed, "step", work.step, *([mine] if mine else []), device=self.device)
+        inputs, targets = self._inputs(work)
+        self.state.optimiser.zero_grad(set_to_none=True)
+        parts = np.array_split(np.arange(len(inputs)), min(settings.accumulate, len(inputs)))
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        for i, rows in enumerate(parts):
+            part = slice(int(rows[0]), int(rows[-1]) + 1)
+            with self._waiting(last=i == len(parts) - 1):
+                with torch.autocast(self.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+                    outputs = self.forward(inputs[part])
+                loss = loss_sum(outputs, targets[part], settings)
+                # Processes average their gradients: times their number it is the sum, over all pictures the mean.
+                (loss * (self.processes.world / work.whole)).backward()  # type: ignore[no-untyped-call]
+            total += loss.detach().double()
         if settings.clip_norm:
             nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip_norm)
-        self.optimiser.step()
-        return float(loss.detach())
+        self.state.optimiser.step()
+        after: Callable[[], None] | None = getattr(self.network, "after_step", None)
+        if after is not None:
+            after()
+        return float(total)
 
-    @torch.no_grad()
-    def _move_average(self, step: int) -> None:
-        # A young average follows fast, else the first weights would weigh in it for 1 / (1 - decay) steps.
-        decay = min(self.settings.average_decay, (1 + step) / (10 + step))
-        for name, tensor in self.network.state_dict().items() if self.average else ():
-            if tensor.is_floating_point():
-                self.average[name].lerp_(tensor, 1.0 - decay)
-            else:
-                self.average[name].copy_(tensor)
+    def _waiting(self, *, last: bool) -> AbstractContextManager[Any]:
+        """Gradients of the parts of a batch meet those of other processes once, after the last part."""
+        no_sync = getattr(self.forward, "no_sync", None)
+        return nullcontext() if last or no_sync is None else cast(AbstractContextManager[Any], no_sync())
+
+    def _inputs(self, work: Work) -> tuple[torch.Tensor, torch.Tensor]:
+        """Float32 [n, 3, crop, crop] as the network sees them, with labels [n] or label shares [n, K]."""
+        settings, device = self.settings, self.device
+        strength = settings.strength(work.epoch)
+        drawn: dict[str, Any] = {"seed": self.seed, "epoch": work.epoch, "positions": work.positions}
+        colour = None
+        if self.colours is not None:
+            colour = colour_shift(self.colours, settings.colour_sigma, **drawn)
+        spoil = (lambda pixels: jitter(pixels, settings.jitter, **drawn)) if settings.jitter else None
+        inputs = floats(work.images, settings.view, device, colour, spoil)
+        if settings.erasing:
+            inputs = erase(inputs, settings.erasing, **drawn)
+        targets = torch.from_numpy(self.labels[work.positions]).to(device)
+        if settings.mixup or settings.cutmix:
+            return mix(
+                inputs, targets, self.n_classes, (settings.mixup * strength, settings.cutmix * strength), **drawn
+            )
+        return inputs, targets
+
+    def _take(self, work: Work, loss: float) -> None:
+        """Count the loss; a spike is told, a loss that is no number ends the fit."""
+        mean = loss / max(1, len(work.positions))
+        if not math.isfinite(mean):
+            raise self._diverged(f"the loss is {mean}", work)
+        self.loss += loss
+        self.state.move_average(work.step)
+        settled = work.step >= _SETTLED and math.isfinite(self.usual)
+        spiking = settled and mean > _SPIKE * self.usual and mean > self.usual + 2.0
+        if spiking and not self.spiking and self.processes.first:
+            self.log.metrics({"step": work.step + 1, "spike": mean, "usual_loss": self.usual})
+            warnings.warn(
+                f"the loss rose from about {self.usual:.3g} to {mean:.3g} at update {work.step + 1}; "
+                "lower lr or set clip_norm if it does not fall again",
+                stacklevel=2,
+            )
+        self.spiking = spiking
+        if not spiking:
+            self.usual = mean if math.isnan(self.usual) else 0.95 * self.usual + 0.05 * mean
 
     def _tune_error(self) -> float:
         """Top-1 error on the tune split, measured with the weights that would be kept."""
         self.network.eval()
-        forward: Callable[[torch.Tensor], torch.Tensor] = self.network
-        if self.average:
-            forward = lambda x: torch.func.functional_call(self.network, self.average, (x,))  # noqa: E731
         images = self.tune_store.batches(np.arange(len(self.tune_labels)), 64)
-        logits = np.concatenate(list(slice_scores(forward, images, self.settings.view, self.device)))
+        with self.state.averaged() as network:
+            logits = np.concatenate(list(slice_scores(network, images, self.settings.view, self.device)))
         return float(np.mean(logits.argmax(axis=1) != self.tune_labels))
 
-    def _diverged(self, what: str, step: int, epoch: int, positions: NDArray[np.int64]) -> WorkFailed:
-        first = ", ".join(self.ids[i] for i in positions[:3])
+    def _diverged(self, what: str, work: Work) -> WorkFailed:
+        first = ", ".join(self.ids[i] for i in work.positions[:3])
+        kept = "" if self.log.checkpoints is None else f" The last good state is in {self.log.checkpoints}."
         return WorkFailed(
-            f"training stopped: {what} after step {step + 1} (epoch {epoch + 1}, lr "
-            f"{learning_rate(self.settings, step, self.n_steps):.3g}, images {first}, ...). Lower lr, or set clip_norm"
+            f"training stopped: {what} after step {work.step + 1} (epoch {work.epoch + 1}, lr "
+            f"{learning_rate(self.settings, work.step, self.n_steps):.3g}, images {first}, ...). "
+            f"Lower lr, or set clip_norm.{kept}"
         )
 
-    def _state(self) -> Weights:
-        """Everything that the next epoch depends on; chance needs no state, it is derived from the seed."""
-        tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
-        tensors |= {f"average.{name}": tensor for name, tensor in self.average.items()}
-        for i, values in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{i}.{name}": tensor for name, tensor in values.items() if tensor is not None}
-        return tensors
+    def _due(self) -> bool:
+        """Whether it is time for a checkpoint; the first process's clock decides."""
+        if self.log.checkpoints is None or self.spiking:
+            return False
+        due = self.log.clock() - self.saved_at >= 60.0 * self.settings.checkpoint_minutes
+        # Only where processes hold parts of the tensors must all of them stop for it.
+        return self.processes.agreed(due) if self.settings.parallel == "fsdp" else due and self.processes.first
 
-    @torch.no_grad()
+    def _save(self, step: int) -> None:
+        tensors = self.state.tensors() | {"progress.loss": self.loss}
+        if self.processes.first and self.log.checkpoints is not None:
+            if not all(bool(torch.isfinite(t).all()) for name, t in tensors.items() if name.startswith("network.")):
+                return
+            save_checkpoint(self.log.checkpoints, step, tensors, self.fit)
+        self.saved_at = self.log.clock()
+
     def _resume(self) -> int:
-        """Take up the newest checkpoint, if there is one; returns the number of epochs done."""
+        """Take up the newest checkpoint, if there is one; returns the number of updates done."""
         found = None if self.log.checkpoints is None else newest_checkpoint(self.log.checkpoints, self.fit)
         if found is None:
             return 0
-        epoch, tensors = found
-        parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
-        moments: dict[int, Weights] = {}
-        network: Weights = {}
-        for key, tensor in tensors.items():
-            kind, name = key.split(".", 1)
-            if kind == "network":
-                network[name] = tensor
-            elif kind == "average":
-                self.average[name].copy_(tensor)
-            else:
-                place, name = name.split(".", 1)
-                # Moments must lie in memory as their parameter does (channels last): the fused update walks both.
-                like = parameters[int(place)]
-                moved = torch.empty_like(like).copy_(tensor) if tensor.shape == like.shape else tensor
-                moments.setdefault(int(place), {})[name] = moved
-        self.network.load_state_dict(network)
-        self.optimiser.load_state_dict(self.optimiser.state_dict() | {"state": moments})
-        return epoch
+        step, tensors = found
+        kept = tensors.pop("progress.loss")
+        # The sum over all processes' pictures so far was not gathered; the first one's goes on, for the log alone.
+        self.loss = kept if self.processes.first else torch.zeros_like(kept)
+        self.state.restore(tensors)
+        return step

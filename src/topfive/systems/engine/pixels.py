@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from topfive.loading import Pictures, draws
+from topfive.loading import Pictures, draws, uniform
 from topfive.records import Progress, View, silent
 
 _COLOUR_SAMPLE = 4_096
@@ -31,6 +31,10 @@ class Store:
     def __len__(self) -> int:
         return len(self.pictures)
 
+    def take(self, positions: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The pictures at these positions, uint8 [n, px, px, 3]."""
+        return self.pictures.take(positions).arrays(self.view) if self._kept is None else self._kept[positions]
+
     def batches(self, positions: NDArray[np.int64], batch_size: int) -> Iterator[NDArray[np.uint8]]:
         """The pictures at these positions in their order, uint8 [n, px, px, 3]; the last batch may be short."""
         if self._kept is None:
@@ -46,18 +50,22 @@ def floats(
     view: View,
     device: str | torch.device = "cpu",
     colour: NDArray[np.float32] | None = None,
+    spoil: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> torch.Tensor:
     """uint8 [n, h, w, 3] to (x / 255 + colour - mean) / std, float32 [n, 3, h, w] in channels-last memory.
 
-    `colour` is one RGB shift a picture, [n, 3].
+    `colour` is one RGB shift a picture, [n, 3]; `spoil` changes the pixels in [0, 1], [n, 3, h, w], before that.
     """
     n, height, width, _ = images.shape
     std = np.array(view.std)
-    scale = np.tile(1.0 / (255.0 * std), width).astype(np.float32)
+    scale = np.tile((1.0 if spoil else 1.0 / 255.0) / std, width).astype(np.float32)
     moved = (np.zeros((1, 3)) if colour is None else colour) - np.array(view.mean)
     shift = np.tile(moved / std, (1, width)).astype(np.float32)[:, None]
     # Rows of width x 3 values: torch vectorises along the last axis, and 3 channels alone would run at a tenth of it.
     pixels = torch.from_numpy(np.require(images, requirements=["C", "W"])).to(device).view(n, height, width * 3)
+    if spoil:
+        planes = (pixels.float() / 255.0).view(n, height, width, 3).permute(0, 3, 1, 2)
+        pixels = spoil(planes).permute(0, 2, 3, 1).reshape(n, height, width * 3)
     rows = torch.from_numpy(shift).to(device) + pixels * torch.from_numpy(scale).to(device)
     return rows.view(n, height, width, 3).permute(0, 3, 1, 2)
 
@@ -87,18 +95,8 @@ def colour_shift(
     components: NDArray[np.float64], sigma: float, *, seed: int, epoch: int, positions: NDArray[np.integer[Any]]
 ) -> NDArray[np.float32]:
     """The RGB shift of each picture in [0, 1] units, float32 [n, 3]: a normal draw a component, picture and epoch."""
-    uniform = np.stack(
-        [(draws(f"colour {i}", seed, epoch, positions) >> np.uint64(11)).astype(np.float64) for i in range(4)]
-    )
-    uniform = (uniform + 0.5) / 2.0**53
+    share = np.stack([uniform(draws(f"colour {i}", seed, epoch, positions)) for i in range(4)])
     # Box and Muller: two uniforms make two normals, so four make the three that are needed.
-    radius, angle = np.sqrt(-2.0 * np.log(uniform[:2])), 2.0 * np.pi * uniform[2:]
+    radius, angle = np.sqrt(-2.0 * np.log(share[:2])), 2.0 * np.pi * share[2:]
     normal = np.stack([radius[0] * np.cos(angle[0]), radius[0] * np.sin(angle[0]), radius[1] * np.cos(angle[1])])
     return (sigma * normal.T @ components).astype(np.float32)
-
-
-def zoomed(images: torch.Tensor, crop_px: int) -> torch.Tensor:
-    """Resize float [n, 3, h, h] to the crop's side, filtered as in Pillow where it shrinks."""
-    if images.shape[2] == crop_px:
-        return images
-    return torch.nn.functional.interpolate(images, (crop_px, crop_px), mode="bilinear", antialias=True)
