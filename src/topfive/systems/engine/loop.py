@@ -60,7 +60,9 @@ def train(
     keep_freed_memory()
     job = _Job(network, train, tune, settings, seed, log, join(device))
     job.run()
-    return job.state.keep()
+    weights = job.state.keep()
+    job.processes.leave()
+    return weights
 
 
 def _deciding(settings: Training) -> dict[str, Any]:
@@ -94,11 +96,13 @@ class _Job:
         self.fit = digest_json(
             [_deciding(settings), seed, shapes, digest_parts(train.ids, self.labels, train.classes.digest)]
         )
-        self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        # FSDP cuts parameters along their memory and takes them in the plain order only.
+        sharded = settings.parallel == "fsdp" and processes.world > 1
+        layout = torch.contiguous_format if sharded else torch.channels_last
+        self.network = network.to(self.device, memory_format=layout)  # type: ignore[call-overload]
         if settings.freeze:
             network.requires_grad_(False).get_submodule(head_name(network)).requires_grad_(True)
         self.forward = spread(self.network, settings, processes)
-        sharded = settings.parallel == "fsdp" and processes.world > 1
         self.state = State(self.network, optimiser(self.network, settings, fused=not sharded), settings.average_decay)
         self.colours = principal_colours(store) if settings.colour_sigma else None
         self.loss = torch.zeros((), dtype=torch.float64, device="cpu")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -46,6 +45,12 @@ class Processes:
         distributed.broadcast(flag, 0)
         return bool(flag.item())
 
+    def leave(self) -> None:
+        """Part, all together: a process that is gone while another still speaks to it takes that one down."""
+        if self.world > 1:
+            distributed.barrier()
+            distributed.destroy_process_group()
+
 
 def join(device: str) -> Processes:
     """Meet the other processes that torchrun has started; raises BadInput where its environment is not whole."""
@@ -60,13 +65,7 @@ def join(device: str) -> Processes:
         torch.cuda.set_device(place)
     if not distributed.is_initialized():
         distributed.init_process_group("nccl" if place.type == "cuda" else "gloo")
-        atexit.register(_leave)
     return Processes(distributed.get_rank(), distributed.get_world_size(), place)
-
-
-def _leave() -> None:
-    if distributed.is_initialized():
-        distributed.destroy_process_group()
 
 
 def whole(tensor: torch.Tensor) -> torch.Tensor:

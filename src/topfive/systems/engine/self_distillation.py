@@ -10,6 +10,7 @@ import copy
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -74,7 +75,11 @@ class SelfDistillation:
     teacher_warmup: float = 0.3
     momentum: float = 0.996
     """Of the teacher's weights, rising to 1."""
+    centring: Literal["mean", "sinkhorn"] = "mean"
+    """The teacher's scores less their running mean (DINO), or made to use all prototypes alike (DINOv2)."""
     centre_momentum: float = 0.9
+    koleo: float = 0.0
+    """Weight of the term that spreads the large crops' features (DINOv2: 0.1)."""
     cache_mb: int = 4096
 
     @property
@@ -148,9 +153,10 @@ class Joined(nn.Module):
             width, settings.hidden, settings.bottleneck, settings.prototypes, unit=settings.unit_prototypes
         )
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Pictures [n, 3, h, w] to [n, prototypes]."""
-        return self.projection(self.backbone.embed(x))  # type: ignore[operator,no-any-return]
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Pictures [n, 3, h, w] to scores [n, prototypes] and features [n, width]."""
+        features = self.backbone.embed(x)  # type: ignore[operator]
+        return self.projection(features), features
 
 
 def cross_view_loss(said: list[torch.Tensor], taught: list[torch.Tensor], temperature: float) -> torch.Tensor:
@@ -165,6 +171,27 @@ def cross_view_loss(said: list[torch.Tensor], taught: list[torch.Tensor], temper
         if i != j
     ]
     return torch.stack(terms).mean()
+
+
+def sinkhorn(scores: torch.Tensor, temperature: float, rounds: int = 3) -> torch.Tensor:
+    """Probabilities [n, K] that use every prototype alike: exp(scores / temperature), its columns and rows scaled to
+    equal sums in turn (Sinkhorn and Knopp)."""
+    shares = torch.log_softmax(scores / temperature, dim=1)
+    for _ in range(rounds):
+        shares = torch.log_softmax(torch.log_softmax(shares, dim=0), dim=1)
+    return shares.exp()
+
+
+def koleo(features: torch.Tensor) -> torch.Tensor:
+    """Mean of -log of the distance from each unit vector to its nearest neighbour (Kozachenko and Leonenko)."""
+    unit = functional.normalize(features, dim=1)
+    with torch.no_grad():
+        nearest = (unit @ unit.T).fill_diagonal_(-1.0).argmax(dim=1)
+    return -((unit - unit[nearest]).norm(dim=1) + 1e-8).log().mean()
+
+
+def _entropy(probabilities: torch.Tensor) -> torch.Tensor:
+    return -torch.special.xlogy(probabilities, probabilities).sum(dim=-1)
 
 
 def cosine(first: float, last: float, done: float) -> float:
@@ -243,9 +270,13 @@ class _Job:
         self.student.backbone.eval()
 
     def _epoch(self, epoch: int) -> dict[str, float]:
-        """One pass over the pictures: mean loss, last rate, and how many prototypes the teacher uses (a perplexity)."""
+        """One pass over the pictures: mean loss, last rate, and what the teacher says.
+
+        `spread` is the perplexity of its mean answer, `doubt` that of a single one: collapse is a spread of 1 or a doubt
+        of all prototypes.
+        """
         self.student.train()
-        total, rate = 0.0, 0.0
+        total, doubt, rate = 0.0, 0.0, 0.0
         used = torch.zeros_like(self.centre)
         for step, (positions, images) in enumerate(self._batches(epoch), start=epoch * self.n_steps):
             rate = self._schedule(step)
@@ -255,19 +286,24 @@ class _Job:
                 crops(seen, kind, self.settings.view, f"view {i}", self.seed, epoch, positions)
                 for i, kind in enumerate(self.views)
             ]
-            loss, said = self._update(views, step)
+            loss, taught = self._update(views, step)
             if not math.isfinite(loss):
                 raise WorkFailed(
                     f"self-distillation stopped: the loss is {loss} after step {step + 1} (epoch {epoch + 1}, lr "
                     f"{rate:.3g}). Lower lr, or set clip_norm"
                 )
-            used += said
+            used += taught.mean(dim=0)
+            doubt += float(_entropy(taught).mean())
             total += loss * len(positions)
             done = epoch * len(self.ids) + min(len(self.ids), (step % self.n_steps + 1) * self.batch_size)
             self.log.progress("self-distillation", done, self.settings.epochs * len(self.ids), "images")
-        share = used / used.sum()
-        entropy = -float((share * (share + 1e-30).log()).sum())
-        return {"loss": total / len(self.ids), "lr": rate, "prototypes_used": math.exp(entropy)}
+        spread = float(_entropy(used / self.n_steps))
+        return {
+            "loss": total / len(self.ids),
+            "lr": rate,
+            "spread": math.exp(spread),
+            "doubt": math.exp(doubt / self.n_steps),
+        }
 
     def _batches(self, epoch: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
         positions = order(len(self.ids), self.seed, epoch)
@@ -287,18 +323,24 @@ class _Job:
         return rate
 
     def _update(self, views: list[torch.Tensor], step: int) -> tuple[float, torch.Tensor]:
-        """One update of student, teacher and centre: the loss, and the teacher's summed probabilities [prototypes]."""
+        """One update of student, teacher and centre: the loss, and the teacher's answers [2 n, prototypes]."""
         settings, done = self.settings, step / self.total
         large, small = torch.cat(views[:2]), views[2:]
         with torch.no_grad():
-            scores = self.teacher(large)
+            scores, _ = self.teacher(large)
             first, last = settings.teacher_temperature
-            warm = min(1.0, done / settings.teacher_warmup) if settings.teacher_warmup else 1.0
-            taught = functional.softmax((scores - self.centre) / (first + (last - first) * warm), dim=1)
-        said = list(self.student(large).chunk(2))
+            temperature = first + (last - first) * min(1.0, done / max(settings.teacher_warmup, 1e-9))
+            if settings.centring == "mean":
+                taught = functional.softmax((scores - self.centre) / temperature, dim=1)
+            else:
+                taught = sinkhorn(scores, temperature)
+        said, features = self.student(large)
+        views_said = list(said.chunk(2))
         if small:
-            said += self.student(torch.cat(small)).chunk(len(small))
-        loss = cross_view_loss(said, list(taught.chunk(2)), settings.student_temperature)
+            views_said += self.student(torch.cat(small))[0].chunk(len(small))
+        loss = cross_view_loss(views_said, list(taught.chunk(2)), settings.student_temperature)
+        if settings.koleo:
+            loss = loss + settings.koleo * sum(koleo(part) for part in features.chunk(2))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if done < settings.frozen:
@@ -310,7 +352,7 @@ class _Job:
             self.centre.lerp_(scores.mean(dim=0), 1.0 - settings.centre_momentum)
             follow = 1.0 - cosine(settings.momentum, 1.0, done)
             torch._foreach_lerp_(list(self.teacher.parameters()), list(self.student.parameters()), follow)
-        return float(loss.detach()), taught.sum(dim=0)
+        return float(loss.detach()), taught
 
     def _state(self) -> Weights:
         """Everything that the next epoch depends on."""

@@ -15,7 +15,7 @@ def gathered(part: torch.Tensor, sizes: tuple[int, ...], *, alike: bool = False)
     With `alike` all compute the same (the loss of the same logits), and each one's own gradient is the whole.
     All processes must call it in the same order.
     """
-    return _Gathered.apply(part, sizes, alike)  # type: ignore[no-any-return,no-untyped-call]
+    return _Gathered.apply(part, sizes, alike)  # type: ignore[no-any-return]
 
 
 class _Gathered(torch.autograd.Function):
@@ -32,7 +32,7 @@ class _Gathered(torch.autograd.Function):
         return torch.cat(pieces, dim=1)
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         if not ctx.alike:
             gradient = gradient.clone(memory_format=torch.contiguous_format)
             distributed.all_reduce(gradient)
