@@ -17,7 +17,7 @@ from topfive.records import BadInput, ClassList, Dataset, Progress, Run, View, s
 from topfive.systems import FitLog, System, catalogue, get
 from topfive.systems import ensemble as landmark
 from topfive.systems.ensemble import EnsembleRecipe, fit_weights, pool
-from topfive.systems.predict import load_fitted, predict
+from topfive.systems.predict import load_fitted
 from toy.drawn import drawn_set, pictures
 
 
@@ -192,13 +192,3 @@ def test_members_that_do_not_fit_are_refused(runs: tuple[Dataset, list[Path]]) -
 def test_members_are_named_on_the_command_line() -> None:
     recipe = get("ensemble").recipe("tiny", {"members": "runs/a,runs/b", "mean": "probability"})
     assert recipe == EnsembleRecipe(members=("runs/a", "runs/b"), mean="probability")
-
-
-def test_predict_makes_predictions_by_id(runs: tuple[Dataset, list[Path]]) -> None:
-    dataset, folders = runs
-    fitted, run = load_fitted(folders[0])
-    val = pictures(dataset, "val", labels=False)
-    made = predict(fitted, val, system=run.system, run=run.run_id, batch_size=4)
-    assert (made.ids, made.view, made.system, made.run) == (val.ids, fitted.view.digest, "alexnet", run.run_id)
-    np.testing.assert_array_equal(made.logits, fitted.scores(val))
-    assert made.top_index.shape == (18, 5)

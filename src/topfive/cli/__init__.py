@@ -16,6 +16,7 @@ _COMMANDS = {
     "taxonomy": ("taxonomy:app", "Look things up in WordNet 3.0 and among the ILSVRC classes."),
     "dataset": ("dataset:app", "Make, import and verify image sets."),
     "train": ("models:train", "Fit a landmark."),
+    "export": ("models:export", "Write a fitted network as ONNX or safetensors."),
     "predict": ("models:predict", "Write a model's predictions."),
     "evaluate": ("models:evaluate", "Predict and score in one go."),
     "score": ("score:score", "Score a predictions file or an ILSVRC submission."),

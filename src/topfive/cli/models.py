@@ -64,6 +64,7 @@ def train(
     dataset: Path,
     *,
     out: Path,
+    init: Path | None = None,
     set: Settings = None,
     seed: int = 0,
     device: Device = "cpu",
@@ -71,7 +72,11 @@ def train(
 ) -> None:
     """Fit a landmark on a set's `train` split; `tune`, 10 % of it by hash, is for its choices.
 
-    Example: `topfive train alexnet runs/twin --out runs/alexnet --set epochs=5`
+    A fit that was stopped goes on by the same command. Under `torchrun` its processes share each batch.
+
+    Examples: `topfive train alexnet runs/twin --out runs/alexnet --set epochs=5`;
+    `topfive train resnet runs/small --init runs/resnet --set layer_decay=0.7 --out runs/tuned`;
+    `torchrun --nproc-per-node 2 -m topfive train resnet:50 runs/large --out runs/resnet50`
 
     Parameters
     ----------
@@ -81,6 +86,9 @@ def train(
         A dataset folder.
     out
         The run folder to make.
+    init
+        A run folder whose weights the network begins with, all but its last layer (`--set freeze=true` learns that
+        layer alone); for linear_probe and knn the frozen backbone.
     set
         `key=value` to change a field of the recipe; may stand several times.
     seed
@@ -97,7 +105,7 @@ def train(
             system,
             Dataset.read(dataset),
             out,
-            options=flows.Options(settings=flows.parse_settings(set or []), seed=seed, device=device),
+            options=flows.Options(settings=flows.parse_settings(set or []), seed=seed, device=device, init=init),
             now=_now(),
             progress=progress,
         )
@@ -111,6 +119,7 @@ def predict(
     *,
     out: Path,
     split: str = "val",
+    crops: str = "1-crop",
     weights: Path | None = None,
     batch_size: int = 64,
     device: Device = "cpu",
@@ -130,6 +139,8 @@ def predict(
         The predictions file to write.
     split
         Which split.
+    crops
+        The test protocol: 1-crop, flip, 10-crop, 144-crop, 150-crop, dense or multi-scale. Probabilities are averaged.
     weights
         The .safetensors file of a timm:NAME.
     batch_size
@@ -142,7 +153,7 @@ def predict(
     from topfive.records import Dataset
 
     with Bars() as progress:
-        how = flows.Inference(batch_size=batch_size, device=device, weights=weights)
+        how = flows.Inference(batch_size=batch_size, device=device, weights=weights, crops=crops)
         made, timing = flows.predict(model, Dataset.read(dataset), split, how=how, progress=progress)
     made.write(out)
     facts = {"n": len(made), "predictions": str(out), "system": made.system, "view": made.view, **timing}
@@ -155,6 +166,7 @@ def evaluate(
     *,
     split: str = "val",
     view: Literal["exact", "reference"] = "exact",
+    crops: str = "1-crop",
     restrict: bool = False,
     weights: Path | None = None,
     batch_size: int = 16,
@@ -175,6 +187,8 @@ def evaluate(
         Which split.
     view
         `reference` is torchvision's transforms on Pillow; `exact` is faster, within one grey level on 99 % of pixels.
+    crops
+        The test protocol: 1-crop, flip, 10-crop, 144-crop, 150-crop, dense or multi-scale. Probabilities are averaged.
     restrict
         Limit the model to the set's classes; the result says so.
     weights
@@ -193,7 +207,7 @@ def evaluate(
             model,
             Dataset.read(dataset),
             split,
-            how=flows.Inference(decoder=view, batch_size=batch_size, device=device, weights=weights),
+            how=flows.Inference(decoder=view, batch_size=batch_size, device=device, weights=weights, crops=crops),
             restrict=restrict,
             progress=progress,
         )
@@ -208,7 +222,7 @@ def evaluate(
             "top-5 error %": percent(result["top5_error"], result["top5_error_interval"]),
             "correct": f"{result['top1_correct']:,} top-1, {result['top5_correct']:,} top-5",
             "speed": f"{result['images_per_s']:.1f} images/s (set-up {result['setup_s']:.1f} s)",
-            "runtime": f"{result['runtime']}, {result['precision']}, view {result['view'][:12]}",
+            "runtime": f"{result['runtime']}, {result['precision']}, {result['crops']}, view {result['view'][:12]}",
             "contaminated": result["contaminated"]
             + (
                 " (seen in training, perhaps: this checks the pipeline, it is no accuracy)"
@@ -217,6 +231,24 @@ def evaluate(
             ),
         }
     )
+
+
+def export(run: Path, out: Path, *, json: bool = False) -> None:
+    """Write a fitted network for other programs, checked to give the same answers.
+
+    Example: `topfive export runs/resnet resnet.onnx`
+
+    Parameters
+    ----------
+    run
+        The run folder of a neural landmark.
+    out
+        The file to write: .onnx (float32 pixels [n, 3, crop, crop] to logits) or .safetensors.
+    json
+        Print one JSON object.
+    """
+    facts = flows.export(run, out)
+    print_json(facts) if json else print_facts(facts)
 
 
 def _now() -> str:

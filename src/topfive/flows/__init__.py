@@ -9,7 +9,7 @@
 Importing this loads no torch; rooms that are slow to import are imported where they are used.
 """
 
-from topfive.flows.fit import Inference, Options, evaluate, fit_system, parse_settings, predict
+from topfive.flows.fit import Inference, Options, evaluate, export, fit_system, parse_settings, predict
 from topfive.flows.hold import DEFAULT_SYSTEMS, Order, hold_challenge
 from topfive.flows.judge import agree, audit_imagenet, audit_label_errors, compare_files, score_devkit, score_file
 from topfive.flows.look import class_pictures, show_board, show_class, show_run, show_systems, thumbnail
@@ -25,6 +25,7 @@ __all__ = [
     "class_pictures",
     "compare_files",
     "evaluate",
+    "export",
     "fit_system",
     "hold_challenge",
     "parse_settings",

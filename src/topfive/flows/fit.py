@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,11 +17,12 @@ from topfive.records import BadInput, Dataset, Predictions, Progress, Run, Truth
 
 @dataclass(frozen=True)
 class Options:
-    """What decides a fit besides landmark and data: recipe overrides, seed, device."""
+    """What decides a fit besides landmark and data: recipe overrides, seed, device, the run whose weights it takes."""
 
     settings: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
     device: str = "cpu"
+    init: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Inference:
     device: str = "cpu"
     weights: Path | None = None
     """The file of a `timm:` model's weights."""
+    crops: str = "1-crop"
+    """The test protocol."""
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, str]:
@@ -72,9 +75,9 @@ def plan_fit(
     recipe = system.recipe(variant, options.settings)
     if members:
         recipe = replace(recipe, members=tuple(str(folder) for folder in members))
-    told = provenance.recipe_json(recipe)
-    if "members" in told:
-        told["members"] = [Run.read(Path(folder) / "run.json").run_id for folder in told["members"]]
+    if options.init is not None:
+        recipe = _beginning_with(recipe, options.init, name)
+    told = _told(recipe)
     rows = dataset.manifest.rows("train")
     tuning = tune_rows(rows)
     run = Run(
@@ -96,10 +99,31 @@ def plan_fit(
     return Plan(run, system, recipe, train, tune)
 
 
-def fit(plan: Plan, out: Path, progress: Progress = silent) -> Run:
-    """Carry out a plan into the run folder `out`.
+def _beginning_with(recipe: Any, run: Path, name: str) -> Any:
+    """The recipe with the weights (or the frozen backbone) of another run."""
+    Run.read(run / "run.json")
+    for field_name in ("init", "backbone"):
+        if hasattr(recipe, field_name):
+            return replace(recipe, **{field_name: str(run)})
+    raise BadInput("begins with no other run's weights", where=f"{name} --init", fix="Leave it out")
 
-    A folder that holds this very run already is kept as it is; one that holds another is refused.
+
+def _told(recipe: Any) -> dict[str, Any]:
+    """The recipe as `run.json` has it: other runs by their ids, wherever they lie."""
+    told = provenance.recipe_json(recipe)
+    if "members" in told:
+        told["members"] = [Run.read(Path(folder) / "run.json").run_id for folder in told["members"]]
+    for name in ("init", "backbone"):
+        if told.get(name) and (Path(told[name]) / "run.json").is_file():
+            told[name] = Run.read(Path(told[name]) / "run.json").run_id
+    return told
+
+
+def fit(plan: Plan, out: Path, progress: Progress = silent) -> Run:
+    """Carry out a plan into the run folder `out`; a fit that was stopped goes on from its last checkpoint.
+
+    A folder that holds this very run already is kept as it is; one that holds another is refused. Until it is done,
+    checkpoints and metrics lie beside `out`, in `.RUN_ID.fit`. Under torchrun the first process writes.
     """
     if (out / "run.json").is_file():
         there = Run.read(out / "run.json")
@@ -108,19 +132,32 @@ def fit(plan: Plan, out: Path, progress: Progress = silent) -> Run:
         raise BadInput(
             f"holds another run ({there.run_id})", where=out, fix="Name a new folder, or remove this one first"
         )
+    work = out.parent / f".{plan.run.run_id}.fit"
+    if not systems.first_process():
+        _carry_out(plan, systems.FitLog(checkpoints=work / "checkpoints"))
+        return plan.run
+    resumed = {"resumed": True} if work.is_dir() else {}
     with new_folder(out) as part:
-        with (part / "metrics.jsonl").open("w", encoding="utf-8") as metrics:
-            log = systems.FitLog(progress, _metric_lines(metrics.write))
+        with systems.Record(work, plan.run.run_id) as record:
             began = time.perf_counter()
-            fitted = plan.system.fit(
-                plan.train, plan.tune, plan.recipe, seed=plan.run.seed, log=log, device=str(plan.run.notes["device"])
-            )
+            fitted = _carry_out(plan, systems.FitLog(progress, record, work / "checkpoints"))
             seconds = time.perf_counter() - began
         (part / "weights").mkdir()
         fitted.save(part / "weights")
-        run = replace(plan.run, seconds=round(seconds, 3))
+        told = (work / "metrics.jsonl").read_text(encoding="utf-8")
+        (part / "metrics.jsonl").write_text(systems.told_once(told), encoding="utf-8")
+        if (work / "tensorboard").is_dir():
+            shutil.copytree(work / "tensorboard", part / "tensorboard")
+        run = replace(plan.run, seconds=round(seconds, 3), notes=plan.run.notes | resumed)
         run.write(part / "run.json")
+    shutil.rmtree(work)
     return run
+
+
+def _carry_out(plan: Plan, log: systems.FitLog) -> systems.Fitted:
+    return plan.system.fit(
+        plan.train, plan.tune, plan.recipe, seed=plan.run.seed, log=log, device=str(plan.run.notes["device"])
+    )
 
 
 def fit_system(
@@ -134,13 +171,6 @@ def fit_system(
 ) -> Run:
     """Plan and fit in one go."""
     return fit(plan_fit(text, dataset, options=options, now=now), out, progress)
-
-
-def _metric_lines(write: Callable[[str], object]) -> Callable[[Mapping[str, float]], None]:
-    def line(values: Mapping[str, float]) -> None:
-        write(json.dumps(dict(values)) + "\n")
-
-    return line
 
 
 def named(progress: Progress, text: str) -> Progress:
@@ -162,23 +192,28 @@ def predict(
 ) -> tuple[Predictions, dict[str, Any]]:
     """Predictions of a run folder or another model for one split, and the timing of INTERFACE."""
     from topfive.systems.models import contamination, open_model
-    from topfive.systems.predict import predict as predict_pictures
+    from topfive.systems.protocols import fingerprint, protocol_named, scores_under
 
     systems.check_device(how.device)
+    protocol = protocol_named(how.crops)
     began = time.perf_counter()
     fitted = open_model(model, weights=how.weights, device=how.device)
     if how.decoder is not None:
         fitted.view = replace(fitted.view, decoder=how.decoder)
     pictures = Pictures(dataset, dataset.manifest.rows(split), labels=False)
     first = time.perf_counter()
-    run = Path(model) / "run.json"
-    made = predict_pictures(
-        fitted,
-        pictures,
-        system=Run.read(run).system if run.is_file() else model,
-        run=Run.read(run).run_id if run.is_file() else "",
-        batch_size=how.batch_size,
-        progress=progress,
+    if protocol is None:
+        logits = fitted.scores(pictures, batch_size=how.batch_size, progress=progress)
+    else:
+        logits = scores_under(fitted, pictures, protocol, batch_size=how.batch_size, progress=progress)
+    run = Run.read(Path(model) / "run.json") if (Path(model) / "run.json").is_file() else None
+    made = Predictions.from_logits(
+        pictures.ids,
+        logits,
+        fitted.classes,
+        view=fingerprint(fitted, protocol),
+        system=run.system if run else model,
+        run=run.run_id if run else "",
     )
     seconds = time.perf_counter() - first
     timing = {
@@ -187,6 +222,7 @@ def predict(
         "setup_s": first - began,
         "runtime": getattr(fitted, "runtime", "numpy"),
         "precision": "fp32",
+        "crops": how.crops,
         "contaminated": contamination(fitted),
     }
     return made, timing
@@ -211,3 +247,16 @@ def evaluate(
     truth = Truth.single(rows.ids, rows.class_index, dataset.classes)
     scores = scoring.score(made, truth, restrict=restrict).to_json()
     return scores | {"model": model, "split": split} | timing
+
+
+def export(run: Path, out: Path) -> dict[str, Any]:
+    """Write a run's network for other programs; raises BadInput where the run holds none."""
+    from topfive.systems.engine import FittedNetwork
+    from topfive.systems.engine.export import export as write
+    from topfive.systems.predict import load_fitted
+
+    fitted, made = load_fitted(run)
+    if not isinstance(fitted, FittedNetwork):
+        raise BadInput("holds no network", where=run, fix="Name the run folder of a neural landmark")
+    worst = write(fitted, out)
+    return {"run": made.run_id, "file": str(out), "bytes": out.stat().st_size, "largest_difference": worst}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import json
 import os
 import platform
 import subprocess
@@ -50,16 +52,40 @@ def commit() -> str:
 
 
 def source_digest(system: str) -> str:
-    """SHA-256 over a landmark's file and what every landmark stands on, so that code and number cannot part."""
+    """SHA-256 over the code of a landmark and of all it imports from `systems` and `loading`: code and number do not
+    part. Comments and docstrings do not count."""
     package = Path(__file__).parents[1]
-    shared = [path for room in ("engine", "features", "weights") for path in package.glob(f"systems/{room}/*.py")]
-    files = [
-        *shared,
-        *package.glob("systems/_*.py"),
-        *package.glob("loading/*.py"),
-        package / "systems" / f"{system}.py",
-    ]
-    return _digest(files)
+    found: dict[str, str] = {}
+    waiting = [package / "systems" / f"{system}.py"]
+    while waiting:
+        path = waiting.pop()
+        name = path.relative_to(package).as_posix()
+        if name in found:
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            waiting += _imported(node, package)
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
+                node.body = node.body[1:]
+        found[name] = ast.dump(tree)
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+
+
+def _imported(node: ast.AST, package: Path) -> list[Path]:
+    """The files of this package that an import statement loads, without the rooms' doors."""
+    if isinstance(node, ast.ImportFrom) and node.module:
+        names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    elif isinstance(node, ast.Import):
+        names = [alias.name for alias in node.names]
+    else:
+        return []
+    files = []
+    for name in names:
+        room, *parts = name.removeprefix("topfive.").split(".")
+        if room == "loading" or (room == "systems" and parts):
+            place = package.joinpath(room, *parts)
+            files += [path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()]
+    return files
 
 
 def recipe_json(recipe: Any) -> dict[str, Any]:

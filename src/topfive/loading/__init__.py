@@ -2,6 +2,7 @@
 
 from topfive.loading.augment import area_boxes, crop_flip, cut, mirrors, scale_boxes
 from topfive.loading.containers import Containers
+from topfive.loading.crops import Crop, CroppedPictures, crops, show, size_of
 from topfive.loading.decode import decode
 from topfive.loading.headers import MAX_BYTES, MAX_PIXELS, BadImage, Header, read_header
 from topfive.loading.order import draws, integers, order, uniform
@@ -14,11 +15,14 @@ __all__ = [
     "MAX_PIXELS",
     "BadImage",
     "Containers",
+    "Crop",
+    "CroppedPictures",
     "Header",
     "Pictures",
     "apply_view",
     "area_boxes",
     "crop_flip",
+    "crops",
     "cut",
     "decode",
     "draws",
@@ -27,6 +31,8 @@ __all__ = [
     "order",
     "read_header",
     "scale_boxes",
+    "show",
+    "size_of",
     "thumbnail",
     "uniform",
 ]

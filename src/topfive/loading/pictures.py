@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from topfive.loading.containers import Containers
+from topfive.loading.decode import decode_image
 from topfive.loading.headers import MAX_BYTES, BadImage
 from topfive.loading.views import apply_view
 from topfive.records import UNKNOWN, BadInput, Batch, ClassList, Dataset, Manifest, Progress, View, silent
@@ -81,12 +83,23 @@ class Pictures:
         try:
             return apply_view(data, view)
         except BadImage as error:
-            raise BadImage(
-                error.reason,
-                where=self.dataset.container_path(self._names[self._container[i]]),
-                row=f"image {self.ids[i]}",
-                fix="`topfive dataset verify` lists every picture that does not decode",
-            ) from error
+            raise self._named(error, i) from error
+
+    def _named(self, error: BadImage, i: int) -> BadImage:
+        return BadImage(
+            error.reason,
+            where=self.dataset.container_path(self._names[self._container[i]]),
+            row=f"image {self.ids[i]}",
+            fix="`topfive dataset verify` lists every picture that does not decode",
+        )
+
+    def decoded(self, i: int, view: View) -> Image.Image:
+        """Image i in its own size, decoded by the view's rule; raises BadImage naming container and image."""
+        data = self.read(i)
+        try:
+            return decode_image(data, view.decoder)
+        except BadImage as error:
+            raise self._named(error, i) from error
 
     def take(self, positions: NDArray[np.integer[Any]] | NDArray[np.bool_]) -> Pictures:
         """The images at these positions, or where this mask is true; containers stay open between the two."""

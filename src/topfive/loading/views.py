@@ -13,7 +13,7 @@ from PIL import Image
 from topfive.loading.decode import decode_image
 from topfive.records import View
 
-_FILTERS = {
+FILTERS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
@@ -29,7 +29,7 @@ def apply_view(picture: bytes | NDArray[np.uint8], view: View) -> NDArray[np.uin
         image = Image.fromarray(np.ascontiguousarray(picture))
     size = resized(image.width, image.height, view)
     left, top = (_centred(side, view.crop_px) for side in size)
-    method = _FILTERS[view.interpolation]
+    method = FILTERS[view.interpolation]
     if view.decoder == "reference" or view.interpolation == "nearest":
         return np.asarray(image.resize(size, method).crop((left, top, left + view.crop_px, top + view.crop_px)))
     return np.asarray(_region(image, size, (left, top), view.crop_px, method))

@@ -11,6 +11,7 @@ from topfive.records.finding import Finding, read_findings, write_findings
 from topfive.records.manifest import COLUMNS, SPLITS, Dataset, Manifest
 from topfive.records.predictions import Predictions
 from topfive.records.progress import Progress, counted, silent
+from topfive.records.protocol import PROTOCOLS, Protocol
 from topfive.records.run import Run
 from topfive.records.scores import Interval, Scores
 from topfive.records.truth import Truth
@@ -19,6 +20,7 @@ from topfive.records.votes import Consensus, Votes
 
 __all__ = [
     "COLUMNS",
+    "PROTOCOLS",
     "SPLITS",
     "UNKNOWN",
     "BadInput",
@@ -34,6 +36,7 @@ __all__ = [
     "Manifest",
     "Predictions",
     "Progress",
+    "Protocol",
     "Published",
     "Run",
     "Scores",

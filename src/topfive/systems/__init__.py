@@ -2,18 +2,22 @@
 
 from topfive.systems._device import check_device
 from topfive.systems.catalogue import Landmark, describe, get, landmarks, names, parse
+from topfive.systems.record import Record, first_process, told_once
 from topfive.systems.system import FitLog, Fitted, System, override
 
 __all__ = [
     "FitLog",
     "Fitted",
     "Landmark",
+    "Record",
     "System",
     "check_device",
     "describe",
+    "first_process",
     "get",
     "landmarks",
     "names",
     "override",
     "parse",
+    "told_once",
 ]

@@ -12,7 +12,7 @@ from typing import Any, cast
 from topfive.records import BadInput, Claim
 from topfive.systems.system import System
 
-_NOT_LANDMARKS = {"__init__", "system", "catalogue", "models", "predict"}
+_NOT_LANDMARKS = {"__init__", "system", "catalogue", "models", "predict", "protocols", "record"}
 
 
 @dataclass(frozen=True)

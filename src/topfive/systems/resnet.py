@@ -121,6 +121,9 @@ class ResNet(nn.Module):
             x = self.get_submodule(f"layer{stage + 1}")(x)
         return self.fc(x.mean((2, 3)))  # type: ignore[no-any-return]
 
+    # The full layer after an average is the average of full layers at every place: any size is tested densely.
+    dense = forward
+
 
 @dataclass(frozen=True, kw_only=True)
 class ResNetRecipe(Training):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,24 +87,25 @@ def override(recipe: Any, overrides: Mapping[str, str]) -> Any:
 
     assert is_dataclass(recipe) and not isinstance(recipe, type)
     known = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
+    kinds = get_type_hints(type(recipe))
     changed: dict[str, Any] = {}
     for key, text in overrides.items():
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
             raise BadInput(f"is no field of this recipe (nearest: {near[0]})", where=f"--set {key}={text}")
-        changed[key] = _parse(key, text, known[key])
+        changed[key] = _parse(key, text, known[key], kinds[key])
     return replace(recipe, **changed)
 
 
-def _parse(key: str, text: str, now: Any) -> Any:
+def _parse(key: str, text: str, now: Any, hint: Any) -> Any:
     kind = type(now)
     try:
         if kind is bool:
             return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
         if kind in (int, float, str):
             return kind(text)
-        if kind is tuple and (not now or type(now[0]) in (int, float, str)):
-            return tuple((type(now[0]) if now else str)(part) for part in text.split(",") if part)
+        if kind is tuple and (element := get_args(hint)[0]) in (int, float, str):
+            return tuple(element(part) for part in text.split(",") if part)
     except (ValueError, KeyError) as error:
         raise BadInput(
             f"is no {kind.__name__}", where=f"--set {key}={text}", fix=f"The value now is {now!r}"
