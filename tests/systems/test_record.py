@@ -40,7 +40,6 @@ def test_weights_and_biases_is_told_offline(tmp_path: Path, monkeypatch: pytest.
     run = types.SimpleNamespace(log=lambda values, step: told.append((values, step)), finish=lambda: told.append("end"))
     monkeypatch.setattr(fake, "init", lambda **given: told.append(given["mode"]) or run, raising=False)
     monkeypatch.setitem(sys.modules, "wandb", fake)
-    monkeypatch.delenv("WANDB_MODE", raising=False)
     with Record(tmp_path, "a-run") as record:
         record({"epoch": 3, "loss": 1.0})
     assert told == ["offline", ({"epoch": 3, "loss": 1.0}, 3), "end"]

@@ -11,23 +11,41 @@ from topfive import flows
 from topfive import systems as landmarks
 from topfive.cli.output import percent, print_facts, print_json, print_table
 from topfive.cli.progress import Bars
+from topfive.records import BadInput
 
 Device = Literal["cpu", "cuda", "mps"]
 Settings = Annotated[list[str] | None, Parameter(name="--set", negative="")]
 
 
-def systems(name: str | None = None, *, json: bool = False) -> None:
-    """List the landmark systems, or show one in full.
+def systems(
+    name: str | None = None,
+    *,
+    explain: Path | None = None,
+    run: Path | None = None,
+    out: Path | None = None,
+    json: bool = False,
+) -> None:
+    """List the landmark systems, show one in full, or draw what a fitted one looks at in a picture.
 
-    Example: `topfive systems alexnet`
+    Examples: `topfive systems alexnet`;
+    `topfive systems zfnet --explain cat.jpg --run runs/zfnet --out cat-explained.png`
 
     Parameters
     ----------
     name
         One of them; all where it is left out.
+    explain
+        A picture: draw what the system looks at in it (visual words, first filters, deconvolution, attention).
+    run
+        The fitted run to ask.
+    out
+        The PNG to write (default: the picture's name with `-NAME.png`).
     json
         Print one JSON object.
     """
+    if explain is not None:
+        _explain(name, explain, run, out, json)
+        return
     value = flows.show_systems()
     if name is not None:
         chosen = landmarks.describe(name).to_json()
@@ -57,6 +75,15 @@ def systems(name: str | None = None, *, json: bool = False) -> None:
                 "needs": ", ".join(chosen["needs"]) or "nothing more",
             }
         )
+
+
+def _explain(name: str | None, picture: Path, run: Path | None, out: Path | None, json: bool) -> None:
+    if name is None or run is None:
+        raise BadInput(
+            "needs a system and --run RUN", where="--explain", fix=f"topfive train {name or 'NAME'} makes one"
+        )
+    facts = flows.explain(name, run, picture, out or picture.with_name(f"{picture.stem}-{name}.png"))
+    print_json(facts) if json else print_facts({**facts, "shows": "; ".join(facts["shows"])})
 
 
 def train(

@@ -1,7 +1,7 @@
 """The rivers, as plain functions: compositions of rooms, and nothing that a room should know.
 
 - `hold_challenge`: pictures -> systems -> sealed labels -> submissions -> board -> audit -> report.
-- `fit_system`, `predict`, `evaluate`: a landmark or a model from elsewhere on one image set.
+- `fit_system`: a landmark on one image set. `predict`, `evaluate`, `export`, `explain`: a run, or a model from elsewhere.
 - `score_file`, `score_devkit`, `compare_files`: numbers from prediction files.
 - `agree`: votes -> consensus. `audit_label_errors`, `audit_imagenet`: labels -> findings.
 - `show_*`, `class_pictures`, `thumbnail`: what doors show.
@@ -9,10 +9,11 @@
 Importing this loads no torch; rooms that are slow to import are imported where they are used.
 """
 
-from topfive.flows.fit import Inference, Options, evaluate, export, fit_system, parse_settings, predict
+from topfive.flows.fit import Options, fit_system, parse_settings
 from topfive.flows.hold import DEFAULT_SYSTEMS, Order, hold_challenge
 from topfive.flows.judge import agree, audit_imagenet, audit_label_errors, compare_files, score_devkit, score_file
 from topfive.flows.look import class_pictures, show_board, show_class, show_run, show_systems, thumbnail
+from topfive.flows.models import Inference, evaluate, explain, export, predict
 
 __all__ = [
     "DEFAULT_SYSTEMS",
@@ -25,6 +26,7 @@ __all__ = [
     "class_pictures",
     "compare_files",
     "evaluate",
+    "explain",
     "export",
     "fit_system",
     "hold_challenge",

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from topfive import systems
 from topfive.flows import provenance
-from topfive.flows.fit import Inference, Options, fit, named, plan_fit, predict
+from topfive.flows.fit import Options, fit, named, plan_fit
+from topfive.flows.models import Inference, predict
 from topfive.records import (
     BadInput,
     Board,

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from topfive.loading.decode import decode_image
 from topfive.loading.headers import read_header
 from topfive.loading.pictures import Pictures
 from topfive.loading.views import FILTERS

@@ -14,6 +14,7 @@ from topfive.reports.content import (
     SetFacts,
     WorstClass,
 )
+from topfive.reports.explained import explained_sheet
 from topfive.reports.report import render_report, small_jpeg, write_report
 from topfive.reports.sheet import contact_sheet
 from topfive.reports.style import environment, style_hash, stylesheet
@@ -35,6 +36,7 @@ __all__ = [
     "WorstClass",
     "contact_sheet",
     "environment",
+    "explained_sheet",
     "measured_panels",
     "render_report",
     "small_jpeg",

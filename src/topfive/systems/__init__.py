@@ -1,8 +1,9 @@
 """The landmark systems, one file each, found by name; importing this room loads no torch."""
 
 from topfive.systems._device import check_device
+from topfive.systems._torchrun import first_process
 from topfive.systems.catalogue import Landmark, describe, get, landmarks, names, parse
-from topfive.systems.record import Record, first_process, told_once
+from topfive.systems.record import Record, told_once
 from topfive.systems.system import FitLog, Fitted, System, override
 
 __all__ = [

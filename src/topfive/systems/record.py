@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,15 +10,10 @@ from types import TracebackType
 from typing import Any
 
 
-def first_process() -> bool:
-    """Whether this is the process that writes and reports, of those that torchrun has started (or the only one)."""
-    return os.environ.get("RANK", "0") == "0"
-
-
 class Record:
     """Writes `metrics.jsonl` and `tensorboard/` into a folder; a resumed fit goes on in the same files.
 
-    Weights & Biases is kept offline unless WANDB_MODE says otherwise: nothing leaves the machine unasked.
+    Weights & Biases is kept offline: nothing leaves the machine unasked (`wandb sync` uploads it).
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -86,4 +80,4 @@ def _wandb(folder: Path, name: str) -> Any:
         import wandb
     except ImportError:
         return None
-    return wandb.init(project="topfive", name=name, dir=str(folder), mode=os.environ.get("WANDB_MODE", "offline"))
+    return wandb.init(project="topfive", name=name, dir=str(folder), mode="offline")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import distributed
 
-from topfive.records import BadInput
+from topfive.systems._torchrun import torchrun
 
 
 @dataclass(frozen=True)
@@ -54,13 +53,10 @@ class Processes:
 
 def join(device: str) -> Processes:
     """Meet the other processes that torchrun has started; raises BadInput where its environment is not whole."""
-    world = int(os.environ.get("WORLD_SIZE", "1"))
+    _, local, world = torchrun()
     if world == 1:
         return Processes(0, 1, torch.device(device))
-    missing = [name for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
-    if missing:
-        raise BadInput(f"is {world}, but {missing[0]} is not set", where="WORLD_SIZE", fix="Start with torchrun")
-    place = torch.device(device, int(os.environ["LOCAL_RANK"])) if device == "cuda" else torch.device(device)
+    place = torch.device(device, local) if device == "cuda" else torch.device(device)
     if place.type == "cuda":
         torch.cuda.set_device(place)
     if not distributed.is_initialized():

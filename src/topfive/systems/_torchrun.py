@@ -1,0 +1,26 @@
+"""What torchrun tells the processes that it starts: the one place where this room reads the environment."""
+
+from __future__ import annotations
+
+import os
+
+from topfive.records import BadInput
+
+
+def torchrun() -> tuple[int, int, int]:
+    """This process's rank, its rank on this machine, and the number of processes; (0, 0, 1) without torchrun.
+
+    Raises BadInput where the environment is not whole.
+    """
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        return 0, 0, 1
+    missing = [name for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
+    if missing:
+        raise BadInput(f"is {world}, but {missing[0]} is not set", where="WORLD_SIZE", fix="Start with torchrun")
+    return int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"]), world
+
+
+def first_process() -> bool:
+    """Whether this is the process that writes and reports."""
+    return torchrun()[0] == 0
