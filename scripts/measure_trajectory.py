@@ -60,14 +60,8 @@ def write(workspace: Path) -> None:
             continue
         score, run = json.loads((folder / "scores.json").read_text()), Run.read(folder / "run.json")
         claim = landmark.claim
-        networks = {None: "several networks", 0: "no network", 1: "1 network"}.get(
-            claim.n_networks, f"{claim.n_networks} networks"
-        )
-        extra = "" if claim.extra_data == "none" else f", extra data: {claim.extra_data}"
-        published = (
-            f"{percent(claim.value)} {claim.metric.removesuffix('_error').replace('top', 'top-')}, {claim.edition} "
-            f"{claim.split}, {networks}, crops: {claim.crops}{extra}"
-        )
+        metric = claim.metric.removesuffix("_error").replace("top", "top-")
+        published = f"{percent(claim.value)} {metric}, {claim.conditions}"
         one = f"{percent(score['top1_error'])} ({'-'.join(percent(x) for x in score['top1_error_interval'])})"
         mark = " *" if score["contaminated"] == "likely" else ""
         rows.append(

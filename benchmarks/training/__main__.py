@@ -1,8 +1,8 @@
 """Training beside timm: python -m benchmarks.training FOLDER MINUTES SEEDS [WORK].
 
-FOLDER holds `train/` and `val/`, a folder a class (Tiny ImageNet's slice). First both sides train by timm's recipe for the
-same number of epochs, in turn: images/s and error after each epoch. Then each has MINUTES for a run of its own, for each
-seed: timm's loop by its recipe, topfive by its own. Each side is a process of its own with all cores. Writes
+FOLDER holds `train/` and `val/`, a folder a class (Tiny ImageNet's slice). First both sides train by timm's recipe for
+the same number of epochs, in turn: images/s and error after each epoch. Then each has MINUTES for a run of its own, for
+each seed: timm's loop by its recipe, topfive by its own. Each side is a process of its own with all cores. Writes
 docs/results/training.md; runs that are in WORK already are not repeated.
 """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ torch = pytest.importorskip("torch")
 from topfive.systems import engine  # noqa: E402
 from topfive.systems.engine.chance import reseed, seeded  # noqa: E402
 from topfive.systems.engine.checkpoints import newest_checkpoint, save_checkpoint  # noqa: E402
-from topfive.systems.engine.optimisers import optimiser  # noqa: E402
+from topfive.systems.engine.optimisers import layer, optimiser, set_rate  # noqa: E402
 from topfive.systems.engine.pixels import Store, colour_shift, floats, principal_colours  # noqa: E402
 from topfive.systems.engine.schedules import learning_rate  # noqa: E402
 
@@ -386,3 +387,66 @@ def test_files_that_are_no_fitted_network_are_refused(drawn: Dataset, tmp_path: 
     note.write_text(json.dumps(value))
     with pytest.raises(BadInput, match="cannot be read as a fitted network"):
         load()
+
+
+# Another device
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device: the CPU's paths are tested above")
+def test_a_cuda_device_learns_in_bfloat16(drawn: Dataset) -> None:
+    losses: list[float] = []
+    with seeded(3, "initial weights"):
+        made = network()
+    settings = replace(SETTINGS, precision="bf16", epochs=6)
+    log = FitLog(metrics=lambda values: losses.append(values["loss"]))
+    weights = engine.train(
+        made, pictures(drawn, "train"), pictures(drawn, "tune"), settings, seed=3, log=log, device="cuda"
+    )
+    assert losses[-1] < losses[0]
+    assert all(tensor.device.type == "cpu" for tensor in weights.values())
+
+
+@pytest.mark.slow
+def test_a_compiled_network_learns_the_same(drawn: Dataset) -> None:
+    if shutil.which("g++") is None:
+        pytest.skip("no C++ compiler: apt-get install g++")
+    made = []
+    for on in (False, True):
+        with seeded(3, "initial weights"):
+            made.append(network())
+        made[-1][7].p = 0.0  # a compiled dropout draws from the same stream in another order
+        settings = replace(SETTINGS, epochs=2, compile=on)
+        engine.train(made[-1], pictures(drawn, "train"), pictures(drawn, "tune"), settings, seed=3, log=FitLog())
+    plain, compiled = (one.state_dict() for one in made)
+    for name, tensor in plain.items():
+        assert torch.allclose(tensor, compiled[name], atol=1e-4), name
+
+
+# Layers and what is told
+
+
+def test_layers_are_named_up_to_their_first_number_and_get_their_share_of_the_rate() -> None:
+    assert [layer(name) for name in ("blocks.3.attn.qkv.weight", "head.bias", "layer1.0.conv1.weight")] == [
+        "blocks.3",
+        "head",
+        "layer1.0",
+    ]
+    made = optimiser(network(), replace(SETTINGS, layer_decay=0.5, decay_all=False, lr=0.4))
+    set_rate(made, 0.4)
+    # Four layers with parameters (convolution, normalisation, convolution, full layer), the last at the whole rate.
+    rates = sorted({round(group["lr"], 6) for group in made.param_groups})
+    assert rates == [0.05, 0.1, 0.2, 0.4]
+
+
+@pytest.mark.slow
+def test_a_spike_is_told_and_named(drawn: Dataset) -> None:
+    told: list[dict[str, float]] = []
+    wild = replace(SETTINGS, epochs=12, lr=3.0, warmup=0.9, momentum=0.99, schedule="linear")
+    with pytest.warns(UserWarning, match="the loss rose from about .* at update"):
+        try:
+            trained(drawn, wild, log=FitLog(metrics=lambda values: told.append(dict(values))))
+        except WorkFailed:
+            pass
+    spikes = [row for row in told if "spike" in row]
+    assert spikes and spikes[0]["spike"] > 3 * spikes[0]["usual_loss"]

@@ -54,14 +54,14 @@ def systems(
         print_json(value)
     elif name is None:
         rows = [
-            (s["year"], s["name"], s["title"], percent(s["claim"]["value"]), s["claim"]["metric"].replace("_error", ""))
-            for s in value["systems"]
+            (known.year, known.name, percent(known.claim.value), known.claim.metric[:4], known.claim.conditions)
+            for known in landmarks.landmarks()
         ]
-        print_table(("year", "name", "title", "published error %", "metric"), rows)
+        print_table(("year", "name", "error %", "", "published under"), rows)
     else:
         claim = chosen["claim"]
         published = f"{claim['metric'].replace('_', '-')} {percent(claim['value'])} %"
-        conditions = f"{claim['edition']} {claim['split']}, {claim['protocol']}"
+        conditions = f"{landmarks.describe(name).claim.conditions}; {claim['protocol']}"
         print_facts(
             {
                 "name": chosen["name"],

@@ -26,6 +26,15 @@ class Claim:
     n_networks: int | None = 1
     extra_data: str = "none"
 
+    @property
+    def conditions(self) -> str:
+        """What no figure should stand without: edition, split, networks, crops and extra data, in a few words."""
+        networks = {None: "several networks", 0: "no network", 1: "1 network"}.get(
+            self.n_networks, f"{self.n_networks} networks"
+        )
+        extra = "" if self.extra_data == "none" else f"; also learnt from {self.extra_data}"
+        return f"{self.edition} {self.split}, {networks}, crops: {self.crops}{extra}"
+
     def check(self, where: str = "claim") -> None:
         """Raise BadInput where a part is missing or the value is no fraction."""
         if not 0.0 <= self.value <= 1.0:
