@@ -21,16 +21,19 @@ def score(
     restrict: bool = False,
     json: bool = False,
 ) -> None:
-    """Score a predictions file, or an ILSVRC text submission with `--devkit`.
+    """Score a predictions file, free-text answers (.jsonl), or an ILSVRC text submission with `--devkit`.
 
     Example: `topfive score runs/alexnet-val.parquet runs/twin --split val`
+
+    Example: `topfive score answers.jsonl runs/pictures`, where each line is {"image_id": "...", "answer": "..."} or
+    {"image_id": "...", "answers": ["...", ...]}, best first; what names no class is an error
 
     Example: `topfive score submission.txt --devkit ILSVRC2012_devkit_t12.tar.gz`
 
     Parameters
     ----------
     predictions
-        A predictions file; with `--devkit` a text file of up to five ILSVRC2012_IDs a line.
+        A predictions file, or answers in words; with `--devkit` a text file of up to five ILSVRC2012_IDs a line.
     split
         The split of the dataset folder.
     devkit

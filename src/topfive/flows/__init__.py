@@ -1,7 +1,7 @@
 """The rivers, as plain functions: compositions of rooms, and nothing that a room should know.
 
 - `hold_challenge`: pictures -> systems -> sealed labels -> submissions -> board -> audit -> report.
-- `fit_system`: a landmark on one image set. `predict`, `evaluate`, `export`, `explain`: a run, or a model from elsewhere.
+- `fit_system`: a landmark on one image set. `predict`, `evaluate`, `export`, `explain`: a run, or another model.
 - `score_file`, `score_devkit`, `compare_files`: numbers from prediction files.
 - `agree`: votes -> consensus. `audit_label_errors`, `audit_imagenet`: labels -> findings.
 - `show_*`, `class_pictures`, `thumbnail`: what doors show.

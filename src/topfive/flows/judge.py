@@ -24,10 +24,24 @@ def read_truth(path: Path, split: str) -> Truth:
 
 
 def score_file(predictions: Path, truth: Path, *, split: str = "val", restrict: bool = False) -> dict[str, Any]:
-    """Score one predictions file: the keys of INTERFACE for `score`."""
+    """Score one predictions file, or free-text answers (`.jsonl`): the keys of INTERFACE for `score`."""
     from topfive import scoring
 
+    if predictions.suffix == ".jsonl":
+        return _score_answers(predictions, read_truth(truth, split))
     return scoring.score(Predictions.read(predictions), read_truth(truth, split), restrict=restrict).to_json()
+
+
+def _score_answers(path: Path, truth: Truth) -> dict[str, Any]:
+    """Answers are matched to the classes' names and WordNet lemmas; what matches none counts as an error."""
+    from topfive import scoring, taxonomy
+
+    known = taxonomy.wordnet()
+    synonyms = {
+        wnid: [lemma.replace("_", " ") for lemma in known.lemmas(wnid)] for wnid in truth.classes.wnids if wnid in known
+    }
+    guesses = scoring.to_predictions(scoring.read_answers(path), truth.classes, synonyms)
+    return scoring.score_answers(guesses, truth, path).to_json()
 
 
 def score_devkit(submission: Path, kit: Path) -> dict[str, Any]:

@@ -25,8 +25,8 @@ _LITES = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 _SLICE = 16
 """Pictures that a network of full size sees at once: 64 are no faster, take more memory, and fill up small sets."""
 _ACCEPTED = (
-    f"a run folder, {', '.join(_LITES)}, timm:NAME with weights FILE.safetensors, py:FILE.py:build. "
-    "Not yet: torchvision:, open_clip:, onnx:"
+    f"a run folder, {', '.join(_LITES)}, timm:NAME with weights FILE.safetensors, open_clip:NAME/TAG, "
+    "py:FILE.py:build. Not yet: torchvision:, onnx:"
 )
 _IMAGENET = View(256, 224, "bicubic", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
@@ -86,16 +86,21 @@ def open_model(
 ) -> Fitted:
     """Open a MODEL of the command line; raises BadInput saying what is accepted.
 
-    `weights` is the file of a `timm:` model. `view` and `classes` replace those that the model comes with; where it
-    comes with none they are the 1,000 ILSVRC classes and short side 256, crop 224, ImageNet's mean and deviation.
+    `weights` is the file of a `timm:` or `open_clip:` model. `view` and `classes` replace those that the model comes
+    with; where it comes with none they are the 1,000 ILSVRC classes and short side 256, crop 224, ImageNet's mean and
+    deviation.
     """
     prefix, colon, rest = spec.partition(":")
-    if weights is not None and prefix != "timm":
-        raise BadInput("takes no file of weights", where=spec, fix="Leave it out, or name a timm:NAME")
+    if weights is not None and prefix not in ("timm", "open_clip"):
+        raise BadInput(
+            "takes no file of weights", where=spec, fix="Leave it out, or name a timm:NAME or open_clip:NAME"
+        )
     if spec in _LITES:
         return _open_lite(spec, view, classes, device)
     if prefix == "timm" and colon:
         return _open_timm(rest, weights, view, classes, device)
+    if prefix == "open_clip" and colon:
+        return _open_clip(spec, weights, view, classes, device)
     if prefix == "py" and colon:
         return _open_python(rest, view, classes, device)
     if spec and Path(spec).is_dir():
@@ -158,6 +163,16 @@ def _open_timm(name: str, weights: Path | None, view: View | None, classes: Clas
         raise BadInput(f"has {network.num_classes} outputs, not {len(classes)}", where=where, fix="State its classes")
     run = torch_run(network.eval(), device)
     return OpenModel(where, run, classes, view or _timm_view(network), runtime="torch", contaminated="unknown")
+
+
+def _open_clip(spec: str, weights: Path | None, view: View | None, classes: ClassList | None, device: str) -> OpenModel:
+    """An image-text model as a classifier of the classes' names, by the zero-shot protocol."""
+    _needs("torch", "open_clip")
+    from topfive.systems.weights.open_clip_model import open_zero_shot
+
+    classes = classes or ilsvrc_classes()
+    network, view = open_zero_shot(spec, weights, classes=classes, view=view, device=device)
+    return OpenModel(spec, torch_run(network, device), classes, view, runtime="torch", contaminated="unknown")
 
 
 def _timm_view(network: Any) -> View:
