@@ -33,6 +33,7 @@ SHORTER: dict[str, dict[str, str]] = {
     "vgg": {"epochs": "16"},
     "resnet": {"epochs": "8"},
     "zero_shot": {"epochs": "12", "batch_size": "16"},
+    "dino": {"epochs": "1", "mean_patch": "true", "jitter": "0.5,0.5,0.5,0.45", "penalties": "0.1,0.01,0.001"},
     "xrce": {"n_sampled": "8000"},
 }
 

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -245,7 +246,7 @@ OFTEN = replace(SETTINGS, checkpoint_minutes=0.0)
 def killed_and_resumed(
     drawn: Dataset, settings: engine.Training, kills: list[int], folder: Path
 ) -> tuple[Any, list[float]]:
-    """Fit with a kill after each of these numbers of pictures, then to the end; the network and the epochs told last."""
+    """Fit, killed after each of these numbers of pictures, then to the end: the network and the epochs told last."""
     for images in kills:
         with pytest.raises(_KilledError):
             trained(drawn, settings, log=_killed_after(images, folder))
@@ -444,9 +445,7 @@ def test_a_spike_is_told_and_named(drawn: Dataset) -> None:
     told: list[dict[str, float]] = []
     wild = replace(SETTINGS, epochs=12, lr=3.0, warmup=0.9, momentum=0.99, schedule="linear")
     with pytest.warns(UserWarning, match="the loss rose from about .* at update"):
-        try:
+        with suppress(WorkFailed):
             trained(drawn, wild, log=FitLog(metrics=lambda values: told.append(dict(values))))
-        except WorkFailed:
-            pass
     spikes = [row for row in told if "spike" in row]
     assert spikes and spikes[0]["spike"] > 3 * spikes[0]["usual_loss"]

@@ -48,6 +48,7 @@ def fit(drawn: Dataset, out: Path, world: int, *, fails: bool = False, **options
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(world)]
     done = subprocess.run(
         [*command, str(SCRIPT), str(drawn.root), str(out), json.dumps(options)],
+        check=False,
         capture_output=True,
         text=True,
         timeout=120,

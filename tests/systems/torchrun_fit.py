@@ -18,7 +18,7 @@ from topfive.systems import FitLog, engine
 from topfive.systems.engine.chance import seeded
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from toy.drawn import pictures  # noqa: E402
+from toy.drawn import pictures
 
 
 class _KilledError(Exception):

@@ -16,9 +16,6 @@ stands in docs/results.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,9 +28,11 @@ from topfive.records import BadInput, Claim, ClassList, Progress, View, silent
 from topfive.systems._arrays import read_arrays, write_arrays
 from topfive.systems._labels import labels_of
 from topfive.systems.features.dense_sift import DenseSift, grey
+from topfive.systems.features.encoding_pool import one_picture_each, rows_of
 from topfive.systems.features.fisher import Mixture, fit_mixture, pyramid
 from topfive.systems.features.linear_svm import Linear, Sgd, choose, fit_one_vs_rest
 from topfive.systems.features.pca import Projection, fit_projection
+from topfive.systems.features.signatures import Signatures, over, scratch_folder, write_signatures
 from topfive.systems.system import FitLog, System
 
 Floats = NDArray[np.float32]
@@ -43,8 +42,8 @@ _FILE = "sift_fisher.npz"
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """`n_axes` principal components of SIFT, `n_components` Gaussians learnt from `n_sampled` descriptors, regions of
-    `pyramid` (rows x columns); penalties are tried and one is chosen on `tune`. The vectors of `train` must fit into
-    `memory_mb`."""
+    `pyramid` (rows x columns); penalties are tried and one is chosen on `tune`. Vectors of `train` and `tune` that
+    exceed `memory_mb` go to a file."""
 
     view: View
     bins_px: tuple[int, ...]
@@ -73,6 +72,7 @@ class Recipe:
             "epochs": self.epochs < 1,
             "batch_size": self.batch_size < 1,
             "negatives": not self.negatives >= 0,
+            "memory_mb": self.memory_mb < 1,
         }
         for name, bad in wrong.items():
             if bad:
@@ -89,6 +89,7 @@ class Encoder:
 
     def __init__(self, recipe: Recipe, projection: Projection, mixture: Mixture) -> None:
         self.recipe = recipe
+        self.view = recipe.view
         self.projection = projection
         self.mixture = mixture
         side = recipe.view.crop_px
@@ -115,7 +116,7 @@ class FittedFisher:
         self.encoder = encoder
         self.linear = linear
         self.classes = classes
-        self.view = encoder.recipe.view
+        self.view = encoder.view
 
     def scores(self, pictures: Pictures, *, batch_size: int = 64, progress: Progress = silent) -> Floats:
         """Logits float32 [n, K], each picture computed alone: the same, bit for bit, in any batch and order."""
@@ -124,15 +125,8 @@ class FittedFisher:
             row: Floats = self.linear(self.encoder(picture)[None])[0]
             return row
 
-        out = np.empty((len(pictures), len(self.classes)), dtype=np.float32)
-        done = 0
-        with _each(pictures.workers) as pool:
-            for batch in pictures.batches(self.view, batch_size):
-                for row in pool.map(score, batch.images):
-                    out[done] = row
-                    done += 1
-                progress("predicting", done, len(pictures), "images")
-        return out
+        n = len(self.classes)
+        return rows_of(score, n, pictures, self.view, batch_size=batch_size, progress=progress, task="predicting")
 
     def save(self, folder: Path) -> None:
         """Write `sift_fisher.npz` into an existing folder: arrays and, as text, recipe and classes."""
@@ -150,15 +144,6 @@ class FittedFisher:
         write_arrays(folder / _FILE, about, arrays)
 
 
-@contextmanager
-def _each(workers: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads that each work on a picture of their own; the matrix library's own threads would only be in their way."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    with threadpool_limits(1), ThreadPoolExecutor(workers, thread_name_prefix="fisher") as pool:
-        yield pool
-
-
 def fit(
     train: Pictures, tune: Pictures, recipe: Recipe, *, seed: int, log: FitLog, device: str = "cpu"
 ) -> FittedFisher:
@@ -166,28 +151,38 @@ def fit(
     recipe.check()
     labels, tune_labels = labels_of(train, "train"), labels_of(tune, "tune")
     encoder = learn_vocabulary(train, recipe, seed=seed, progress=log.progress)
-    needed_mb = encoder.length * 4 * len(train) / 2**20
-    if needed_mb > recipe.memory_mb:
-        raise BadInput(
-            f"needs {needed_mb:,.0f} MB for {len(train)} vectors of {encoder.length} values",
-            where="recipe",
-            row="memory_mb",
-            fix="Raise memory_mb, or lower n_components, n_axes or the pyramid",
+    with scratch_folder(log.checkpoints) as folder:
+        vectors, tune_vectors = _vectors(encoder, train, tune, folder, log.progress)
+        machines = fit_one_vs_rest(
+            vectors,
+            labels,
+            len(train.classes),
+            recipe.penalties,
+            seed=seed,
+            sgd=Sgd(recipe.epochs, recipe.batch_size, recipe.negatives),
+            progress=log.progress,
         )
-    vectors, tune_vectors = (encode(encoder, part, log.progress) for part in (train, tune))
-    machines = fit_one_vs_rest(
-        vectors,
-        labels,
-        len(train.classes),
-        recipe.penalties,
-        seed=seed,
-        sgd=Sgd(recipe.epochs, recipe.batch_size, recipe.negatives),
-        progress=log.progress,
-    )
-    linear, figures = choose(machines, recipe.penalties, tune_vectors, tune_labels)
+        linear, figures = choose(machines, recipe.penalties, tune_vectors, tune_labels)
     for line in figures:
         log.metrics(line)
     return FittedFisher(encoder, linear, train.classes)
+
+
+def _vectors(
+    encoder: Encoder, train: Pictures, tune: Pictures, folder: Path, progress: Progress
+) -> tuple[Floats | Signatures, Floats | Signatures]:
+    """Those of train and tune, in memory where they fit."""
+    memory_mb = encoder.recipe.memory_mb
+    if encoder.length * 4 * (len(train) + len(tune)) <= memory_mb * 2**20:
+        vectors, tune_vectors = (
+            rows_of(encoder, encoder.length, part, encoder.view, progress=progress, task="Fisher vectors")
+            for part in (train, tune)
+        )
+        return vectors, tune_vectors
+    return (
+        write_signatures(folder / "train.npy", encoder, train, memory_mb=memory_mb, progress=progress),
+        write_signatures(folder / "tune.npy", encoder, tune, memory_mb=memory_mb, progress=progress),
+    )
 
 
 def learn_vocabulary(train: Pictures, recipe: Recipe, *, seed: int, progress: Progress = silent) -> Encoder:
@@ -198,43 +193,23 @@ def learn_vocabulary(train: Pictures, recipe: Recipe, *, seed: int, progress: Pr
         raise BadInput(f"has no room for a descriptor in {side} px", where="recipe", row="bins_px")
     n_pictures = min(len(train), 2000)
     chosen = np.sort(np.random.default_rng([seed, 1]).permutation(len(train))[:n_pictures])
-    each = -(-recipe.n_sampled // n_pictures)
-    sampled = np.empty((n_pictures, min(each, n_there), 128), dtype=np.float32)
+    per_picture = min(-(-recipe.n_sampled // n_pictures), n_there)
+    sampled = np.empty((n_pictures, per_picture, 128), dtype=np.float32)
 
-    def sample(job: tuple[int, NDArray[np.uint8]]) -> None:
-        row, picture = job
+    def sample(row: int, picture: NDArray[np.uint8]) -> None:
         found = recipe.sift.describe(grey(picture[None]))[0]
-        sampled[row] = found[np.random.default_rng([seed, 2, row]).permutation(n_there)[: sampled.shape[1]]]
+        sampled[row] = found[np.random.default_rng([seed, 2, row]).permutation(n_there)[:per_picture]]
 
-    done = 0
-    with _each(train.workers) as pool:
-        for batch in train.take(chosen).batches(recipe.view):
-            list(pool.map(sample, enumerate(batch.images, start=done)))
-            done += len(batch)
-            progress("sampling descriptors", done, n_pictures, "images")
-        progress("learning the vocabulary", 0, 1)
-        flat = sampled.reshape(-1, 128)
-        flat = flat[np.random.default_rng([seed, 3]).permutation(len(flat))[: recipe.n_sampled]]
+    for _ in over(train.take(chosen), recipe.view, sample, progress=progress, what="sampling descriptors"):
+        pass
+    progress("learning the vocabulary", 0, 1)
+    flat = sampled.reshape(-1, 128)
+    flat = flat[np.random.default_rng([seed, 3]).permutation(len(flat))[: recipe.n_sampled]]
+    with one_picture_each(1):  # One thread: with more, sums are added in another order from run to run.
         projection = fit_projection(flat, recipe.n_axes)
         mixture = fit_mixture(projection(flat), recipe.n_components, seed=seed)
-        progress("learning the vocabulary", 1, 1)
+    progress("learning the vocabulary", 1, 1)
     return Encoder(recipe, projection, mixture)
-
-
-def encode(encoder: Encoder, pictures: Pictures, progress: Progress = silent) -> Floats:
-    """The vectors of all pictures in their order, float32 [n, length]."""
-    out = np.empty((len(pictures), encoder.length), dtype=np.float32)
-
-    def fill(row: int, picture: NDArray[np.uint8]) -> None:
-        out[row] = encoder(picture)
-
-    done = 0
-    with _each(pictures.workers) as pool:
-        for batch in pictures.batches(encoder.recipe.view):
-            list(pool.map(fill, range(done, done + len(batch)), batch.images))
-            done += len(batch)
-            progress("Fisher vectors", done, len(pictures), "images")
-    return out
 
 
 def load(folder: Path) -> FittedFisher:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topfive.records import Progress, silent
+from topfive.systems.features.signatures import Signatures, row_blocks
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.integer]
@@ -33,6 +34,10 @@ class Linear:
         """Scores float32 [n, K]; each row is computed alone, so it does not depend on the rows beside it."""
         return np.asarray(np.matmul(features[:, None, :], self.weights)[:, 0] + self.bias)
 
+    def over(self, features: Floats | Signatures) -> Floats:
+        """The same scores of vectors that may lie in a file, some rows in memory at a time."""
+        return np.concatenate([self(features[rows]) for rows in row_blocks(*features.shape)])
+
     def scaled(self, factor: float) -> Linear:
         """The same with all scores multiplied."""
         return Linear(self.weights * np.float32(factor), self.bias * np.float32(factor))
@@ -50,7 +55,7 @@ class Sgd:
 
 
 def fit_one_vs_rest(
-    features: Floats,
+    features: Floats | Signatures,
     class_index: Labels,
     n_classes: int,
     penalties: Sequence[float],
@@ -59,9 +64,12 @@ def fit_one_vs_rest(
     sgd: Sgd = Sgd(),
     progress: Progress = silent,
 ) -> tuple[Linear, ...]:
-    """One Linear for each penalty (of penalty / 2 |w|^2 + mean hinge loss; the bias is not penalised)."""
+    """One Linear for each penalty (of penalty / 2 |w|^2 + mean hinge loss; the bias is not penalised).
+
+    Of vectors in a file only the rows of one step are in memory, beside three times the weights, penalties x K x d.
+    """
     n, d = features.shape
-    if 4 * n > d:
+    if 4 * n > d or not isinstance(features, np.ndarray):
         weights, bias = _descend(features, class_index, n_classes, penalties, seed=seed, sgd=sgd, progress=progress)
     else:
         # The answer lies in the span of the examples. Rows of the Cholesky factor L of the products F F' have the same
@@ -80,7 +88,7 @@ def fit_one_vs_rest(
 
 
 def _descend(
-    features: Floats,
+    features: Floats | Signatures,
     class_index: Labels,
     n_classes: int,
     penalties: Sequence[float],
@@ -110,7 +118,9 @@ def _descend(
             sign = np.full((len(chosen), n_classes), -1.0, dtype=np.float32)
             sign[np.arange(len(chosen)), class_index[chosen]] = 1.0
             pull = np.tile(sign * np.where(sign > 0, importance[0], importance[1]), m)
-            pull[np.tile(sign, m) * ((batch @ inner) * shrunk.astype(np.float32) + bias) >= 1.0] = 0.0
+            # Both products by the one library: numpy's and scipy's threads would wait for one another.
+            products = sgemm(1.0, inner.T, batch.T).T
+            pull[np.tile(sign, m) * (products * shrunk.astype(np.float32) + bias) >= 1.0] = 0.0
             rate = 1.0 / (1.0 / sgd.first_step + penalty * step)
             shrunk *= 1.0 - rate * penalty
             bias += (rate / len(chosen)).astype(np.float32) * pull.sum(axis=0)
@@ -138,7 +148,7 @@ def _importance(class_index: Labels, n_classes: int, negatives: float) -> Floats
 
 
 def choose(
-    machines: Sequence[Linear], penalties: Sequence[float], features: Floats, class_index: Labels
+    machines: Sequence[Linear], penalties: Sequence[float], features: Floats | Signatures, class_index: Labels
 ) -> tuple[Linear, list[dict[str, float]]]:
     """The machine whose scores, scaled to logits, give the labels the greatest likelihood; and figures of each.
 
@@ -147,7 +157,7 @@ def choose(
     best: tuple[float, Linear] | None = None
     figures = []
     for machine, penalty in zip(machines, penalties, strict=True):
-        scores = machine(features)
+        scores = machine.over(features)
         scale, loss = fit_scale(scores, class_index)
         error = float(np.mean(scores.argmax(axis=1) != class_index))
         figures.append({"penalty": penalty, "tune_error": error, "tune_loss": loss, "scale": scale})
