@@ -73,6 +73,9 @@ def test_the_landmark_has_a_page(name: str) -> None:
     assert len(text) > 400
     claim = systems.describe(name).claim
     assert f"{100 * claim.value:.4g}" in text, "the page does not state the claim"
+    figure = page.parent / "figures" / f"{name}.svg"
+    assert figure.is_file(), f"scripts/draw_systems.py {name} draws it"
+    assert f"](figures/{name}.svg)" in text, "the page does not show its figure"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -182,6 +185,18 @@ def test_a_saved_system_is_the_same_when_loaded(name: str, learn: Callable[[str]
     np.testing.assert_array_equal(loaded.scores(pictures(drawn, "val", labels=False)), learnt.scores)
     kinds = {path.suffix for path in (learnt.folder / "weights").rglob("*") if path.is_file()}
     assert kinds <= {".safetensors", ".json", ".npz", ".npy", ".parquet", ".tsv"}, "no pickles"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_what_it_looks_at_comes_as_titled_pictures(name: str, learn: Callable[[str], Learnt], drawn: Dataset) -> None:
+    explain = getattr(learn(name).fitted, "explain", None)
+    if explain is None:
+        pytest.skip(f"{name} draws nothing")
+    parts = explain(np.asarray(pictures(drawn, "val").decoded(0, learn(name).fitted.view)))
+    assert len(parts) >= 2
+    for title, picture in parts:
+        assert title and picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3
 
 
 @pytest.mark.slow

@@ -26,6 +26,7 @@ from torch.nn import functional
 from topfive.loading import Pictures
 from topfive.records import Claim, View
 from topfive.systems.engine import FittedNetwork, Training, fit_network
+from topfive.systems.features.explanations import ExplainedNetwork
 from topfive.systems.system import FitLog, System
 
 
@@ -183,12 +184,13 @@ def fit(
     train: Pictures, tune: Pictures, recipe: ResNetRecipe, *, seed: int, log: FitLog, device: str = "cpu"
 ) -> FittedNetwork:
     """Train one network; `tune` is measured after each epoch and chooses nothing."""
-    return fit_network(ResNet, train, tune, recipe, system="resnet", seed=seed, log=log, device=device)
+    fitted = fit_network(ResNet, train, tune, recipe, system="resnet", seed=seed, log=log, device=device)
+    return ExplainedNetwork.of(fitted)
 
 
 def load(folder: Path) -> FittedNetwork:
     """Read a fitted ResNet from its folder."""
-    return FittedNetwork.load(folder, system="resnet", build=ResNet)
+    return ExplainedNetwork.load(folder, system="resnet", build=ResNet)
 
 
 SYSTEM = System(

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from topfive.loading import Pictures
+from topfive.loading import Pictures, apply_view
 from topfive.records import BadInput, Claim, ClassList, Progress, View, silent
 from topfive.systems._arrays import read_arrays, write_arrays
 from topfive.systems._labels import labels_of
@@ -33,6 +33,7 @@ from topfive.systems.features.fisher import Mixture, fit_mixture, pyramid
 from topfive.systems.features.linear_svm import Linear, Sgd, choose, fit_one_vs_rest
 from topfive.systems.features.pca import Projection, fit_projection
 from topfive.systems.features.signatures import Signatures, over, scratch_folder, write_signatures
+from topfive.systems.features.visual_words import word_map
 from topfive.systems.system import FitLog, System
 
 Floats = NDArray[np.float32]
@@ -127,6 +128,33 @@ class FittedFisher:
 
         n = len(self.classes)
         return rows_of(score, n, pictures, self.view, batch_size=batch_size, progress=progress, task="predicting")
+
+    def explain(self, picture: NDArray[np.uint8]) -> list[tuple[str, NDArray[np.uint8]]]:
+        """Titles and pictures of one picture uint8 [h, w, 3]: its words at each size, and what hiding a part costs."""
+        from scipy.special import softmax
+
+        from topfive.systems.features.explanations import importance, occlusion, tinted
+
+        seen = apply_view(picture, self.view)
+        recipe, side = self.encoder.recipe, self.view.crop_px
+        shown = [("What the system sees", seen)]
+        for bin_px in recipe.bins_px:
+            sift = DenseSift((bin_px,), recipe.step_px, root=recipe.root)
+            found = self.encoder.projection(sift.describe(grey(seen[None]))[0])
+            words = self.encoder.mixture.posteriors(found).argmax(axis=1)
+            used = len(np.unique(words))
+            title = f"Visual words of {4 * bin_px} px patches: {used} of {recipe.n_components}"
+            shown.append((title, word_map(seen, sift.centres(side, side), words, recipe.step_px)))
+        answer = int(self.linear(self.encoder(seen)[None])[0].argmax())
+
+        def probability(images: NDArray[np.uint8]) -> NDArray[np.float64]:
+            scores = np.stack([self.linear(self.encoder(image)[None])[0] for image in images])
+            return np.asarray(softmax(scores.astype(np.float64), axis=1)[:, answer])
+
+        sure, covered = occlusion(probability, seen, np.full(3, 128, dtype=np.uint8))
+        name = self.classes.names[answer]
+        title = f"Where a grey square lowers the probability of {name} ({sure:.2f}, at worst {covered.min():.2f})"
+        return [*shown, (title, tinted(seen, importance(sure - covered, side)))]
 
     def save(self, folder: Path) -> None:
         """Write `sift_fisher.npz` into an existing folder: arrays and, as text, recipe and classes."""

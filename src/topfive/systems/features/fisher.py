@@ -55,21 +55,34 @@ class Mixture:
         A region lists the descriptors in it. `improved` takes signed roots and sets each region's length to 1. A region
         without descriptors is all zeros.
         """
-        dimension = self.means.shape[1]
-        moments = np.empty((len(descriptors), 2 * dimension + 1), dtype=np.float32)
-        moments[:, :dimension] = descriptors
-        np.square(descriptors, out=moments[:, dimension:-1])
-        moments[:, -1] = 1.0
-        posteriors = moments @ self._likelihood
-        posteriors -= posteriors.max(axis=1, keepdims=True, initial=-np.inf)
-        np.exp(posteriors, out=posteriors)
-        posteriors /= posteriors.sum(axis=1, keepdims=True)
+        moments = self._moments(descriptors)
+        posteriors = self._posteriors(moments)
         vectors = np.zeros((len(regions), self.length), dtype=np.float32)
         for vector, region in zip(vectors, regions, strict=True):
             inside = moments[region]
             if len(inside):
                 vector[:] = self._gradient(posteriors[region].T @ inside, len(inside))
         return improve(vectors) if improved else vectors
+
+    def posteriors(self, descriptors: Floats) -> Floats:
+        """The share of each component in each descriptor, float32 [N, D] to [N, K], rows adding up to 1."""
+        return self._posteriors(self._moments(descriptors))
+
+    def _moments(self, descriptors: Floats) -> Floats:
+        """x, x^2 and 1 of each descriptor, float32 [N, 2D + 1]."""
+        dimension = self.means.shape[1]
+        moments = np.empty((len(descriptors), 2 * dimension + 1), dtype=np.float32)
+        moments[:, :dimension] = descriptors
+        np.square(descriptors, out=moments[:, dimension:-1])
+        moments[:, -1] = 1.0
+        return moments
+
+    def _posteriors(self, moments: Floats) -> Floats:
+        posteriors = moments @ self._likelihood
+        posteriors -= posteriors.max(axis=1, keepdims=True, initial=-np.inf)
+        np.exp(posteriors, out=posteriors)
+        posteriors /= posteriors.sum(axis=1, keepdims=True)
+        return np.asarray(posteriors)
 
     def _gradient(self, sums: Floats, n: int) -> Floats:
         """From posterior-weighted sums of x, x^2 and 1, [K, 2D + 1], over n descriptors."""
