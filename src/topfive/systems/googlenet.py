@@ -161,6 +161,9 @@ class GoogLeNet(nn.Module):
         logits = self.fc(self.dropout(x.mean((2, 3))))
         return (logits, *answers) if answers else logits
 
+    # The average before the last layer takes maps of any size: a larger picture is tested densely as it is.
+    dense = forward
+
 
 def _pool(x: torch.Tensor) -> torch.Tensor:
     return functional.max_pool2d(x, 3, 2, ceil_mode=True)

@@ -40,7 +40,7 @@ def _onnx(fitted: FittedNetwork, out: Path) -> float:
     except ImportError as error:
         raise BadInput(f"needs {error.name}", where="ONNX", fix="pip install 'topfive[onnx]'") from error
     side = fitted.view.crop_px
-    network = fitted.network.cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    network = fitted.network.cpu().to(memory_format=torch.contiguous_format)
     inputs = torch.from_numpy(np.random.default_rng(0).normal(size=(3, 3, side, side)).astype(np.float32))
     with replacing(out) as part:
         with warnings.catch_warnings(), torch.no_grad():

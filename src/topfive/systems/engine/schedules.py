@@ -19,7 +19,8 @@ def learning_rate(settings: Training, step: int, steps_per_epoch: int) -> float:
     if settings.schedule == "step":
         return settings.lr * 0.1 ** sum(step >= round(drop * total) for drop in settings.drops)
     if settings.schedule == "exponential":
-        return settings.lr * float(settings.rate_factor) ** (step / steps_per_epoch // settings.rate_epochs)
+        passed = int(step / steps_per_epoch // settings.rate_epochs)
+        return settings.lr * float(settings.rate_factor**passed)
     done = (step - warmup) / (total - warmup)
     if settings.schedule == "cosine":
         return settings.lr * 0.5 * (1.0 + math.cos(math.pi * done))

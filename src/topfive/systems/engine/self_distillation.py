@@ -10,7 +10,6 @@ import copy
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import Literal
 
 import numpy as np
 import torch
@@ -65,6 +64,8 @@ class SelfDistillation:
     frozen: float = 0.01
     """Share of the run before the prototypes move."""
     hidden: int = 2048
+    head_norm: bool = False
+    """Batch normalisation in the projection, over the views of a batch."""
     bottleneck: int = 256
     prototypes: int = 65536
     unit_prototypes: bool = True
@@ -75,11 +76,7 @@ class SelfDistillation:
     teacher_warmup: float = 0.3
     momentum: float = 0.996
     """Of the teacher's weights, rising to 1."""
-    centring: Literal["mean", "sinkhorn"] = "mean"
-    """The teacher's scores less their running mean (DINO), or made to use all prototypes alike (DINOv2)."""
     centre_momentum: float = 0.9
-    koleo: float = 0.0
-    """Weight of the term that spreads the large crops' features (DINOv2: 0.1)."""
     cache_mb: int = 4096
 
     @property
@@ -123,19 +120,25 @@ class SelfDistillation:
 
 
 class Projection(nn.Module):
-    """Three layers to a unit vector, then its cosine with each prototype (times a learnt length, unless `unit`)."""
+    """Three layers to a unit vector, then its cosine with each prototype (times a learnt length, unless they are
+    `unit`); the last layer is the paper's weight-normalised one."""
 
-    def __init__(self, width: int, hidden: int, bottleneck: int, prototypes: int, *, unit: bool = True) -> None:
+    def __init__(self, width: int, settings: SelfDistillation) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, bottleneck)
-        )
+        hidden = settings.hidden
+        layers: list[nn.Module] = []
+        for inputs in (width, hidden):
+            layers += [nn.Linear(inputs, hidden), nn.BatchNorm1d(hidden) if settings.head_norm else nn.Identity()]
+            layers.append(nn.GELU())
+        self.layers = nn.Sequential(*layers, nn.Linear(hidden, settings.bottleneck))
         for layer in self.layers:
             if isinstance(layer, nn.Linear):
-                nn.init.trunc_normal_(layer.weight, std=0.02)
+                # At 2,048 inputs this is the published 0.02.
+                nn.init.trunc_normal_(layer.weight, std=0.02 * math.sqrt(2048 / layer.in_features))
                 nn.init.zeros_(layer.bias)
-        self.directions = nn.Parameter(nn.init.trunc_normal_(torch.empty(prototypes, bottleneck), std=0.02))
-        self.lengths = None if unit else nn.Parameter(torch.ones(prototypes))
+        directions = torch.empty(settings.prototypes, settings.bottleneck)
+        self.directions = nn.Parameter(nn.init.trunc_normal_(directions, std=0.02))
+        self.lengths = None if settings.unit_prototypes else nn.Parameter(torch.ones(settings.prototypes))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[n, width] to [n, prototypes]."""
@@ -149,14 +152,11 @@ class Joined(nn.Module):
     def __init__(self, backbone: nn.Module, width: int, settings: SelfDistillation) -> None:
         super().__init__()
         self.backbone = backbone
-        self.projection = Projection(
-            width, settings.hidden, settings.bottleneck, settings.prototypes, unit=settings.unit_prototypes
-        )
+        self.projection = Projection(width, settings)
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Pictures [n, 3, h, w] to scores [n, prototypes] and features [n, width]."""
-        features = self.backbone.embed(x)  # type: ignore[operator]
-        return self.projection(features), features
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Pictures [n, 3, h, w] to scores [n, prototypes]."""
+        return self.projection(self.backbone.embed(x))  # type: ignore[operator,no-any-return]
 
 
 def cross_view_loss(said: list[torch.Tensor], taught: list[torch.Tensor], temperature: float) -> torch.Tensor:
@@ -173,25 +173,9 @@ def cross_view_loss(said: list[torch.Tensor], taught: list[torch.Tensor], temper
     return torch.stack(terms).mean()
 
 
-def sinkhorn(scores: torch.Tensor, temperature: float, rounds: int = 3) -> torch.Tensor:
-    """Probabilities [n, K] that use every prototype alike: exp(scores / temperature), its columns and rows scaled to
-    equal sums in turn (Sinkhorn and Knopp)."""
-    shares = torch.log_softmax(scores / temperature, dim=1)
-    for _ in range(rounds):
-        shares = torch.log_softmax(torch.log_softmax(shares, dim=0), dim=1)
-    return shares.exp()
-
-
-def koleo(features: torch.Tensor) -> torch.Tensor:
-    """Mean of -log of the distance from each unit vector to its nearest neighbour (Kozachenko and Leonenko)."""
-    unit = functional.normalize(features, dim=1)
-    with torch.no_grad():
-        nearest = (unit @ unit.T).fill_diagonal_(-1.0).argmax(dim=1)
-    return -((unit - unit[nearest]).norm(dim=1) + 1e-8).log().mean()
-
-
 def _entropy(probabilities: torch.Tensor) -> torch.Tensor:
-    return -torch.special.xlogy(probabilities, probabilities).sum(dim=-1)
+    total: torch.Tensor = torch.special.xlogy(probabilities, probabilities).sum(dim=-1)
+    return -total
 
 
 def cosine(first: float, last: float, done: float) -> float:
@@ -238,7 +222,8 @@ class _Job:
         self.settings, self.seed, self.log, self.device, self.ids = settings, seed, log, device, train.ids
         self.store = Store(train, settings.train_view, settings.cache_mb, log.progress)
         self.student = student.to(device)
-        self.teacher = copy.deepcopy(self.student).requires_grad_(False).eval()
+        self.teacher = copy.deepcopy(self.student).requires_grad_(False)
+        self.teacher.backbone.eval()
         self.centre = torch.zeros(settings.prototypes, device=device)
         parameters = [p for p in self.student.parameters() if p.requires_grad]
         groups = [[p for p in parameters if p.ndim > 1], [p for p in parameters if p.ndim <= 1]]
@@ -272,8 +257,8 @@ class _Job:
     def _epoch(self, epoch: int) -> dict[str, float]:
         """One pass over the pictures: mean loss, last rate, and what the teacher says.
 
-        `spread` is the perplexity of its mean answer, `doubt` that of a single one: collapse is a spread of 1 or a doubt
-        of all prototypes.
+        `spread` is the perplexity of its mean answer, `doubt` that of a single one: collapse is a spread of 1, or
+        a doubt of all prototypes.
         """
         self.student.train()
         total, doubt, rate = 0.0, 0.0, 0.0
@@ -327,20 +312,14 @@ class _Job:
         settings, done = self.settings, step / self.total
         large, small = torch.cat(views[:2]), views[2:]
         with torch.no_grad():
-            scores, _ = self.teacher(large)
+            scores = self.teacher(large)
             first, last = settings.teacher_temperature
             temperature = first + (last - first) * min(1.0, done / max(settings.teacher_warmup, 1e-9))
-            if settings.centring == "mean":
-                taught = functional.softmax((scores - self.centre) / temperature, dim=1)
-            else:
-                taught = sinkhorn(scores, temperature)
-        said, features = self.student(large)
-        views_said = list(said.chunk(2))
+            taught = functional.softmax((scores - self.centre) / temperature, dim=1)
+        said = list(self.student(large).chunk(2))
         if small:
-            views_said += self.student(torch.cat(small))[0].chunk(len(small))
-        loss = cross_view_loss(views_said, list(taught.chunk(2)), settings.student_temperature)
-        if settings.koleo:
-            loss = loss + settings.koleo * sum(koleo(part) for part in features.chunk(2))
+            said += self.student(torch.cat(small)).chunk(len(small))
+        loss = cross_view_loss(said, list(taught.chunk(2)), settings.student_temperature)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if done < settings.frozen:
