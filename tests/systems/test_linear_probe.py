@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,15 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from topfive.records import BadInput, ClassList, Dataset, View
+from topfive.records import BadInput, ClassList, Dataset, Run, View
 from topfive.systems import FitLog, linear_probe
 from topfive.systems._arrays import read_arrays, write_arrays
 from topfive.systems.features.linear_svm import Linear
 from topfive.systems.features.logistic import fit_path
+from topfive.systems.features.probe_heads import RATES, choose_head, descend
 from topfive.systems.linear_probe import TINY, FittedProbe, choose, out_of_sample, stratified
 from toy.drawn import drawn_set, pictures
 
-SMALL = replace(TINY, view=View(64, 64), penalties=(0.3, 0.03))
+SMALL = replace(TINY, own_view=View(64, 64), penalties=(0.3, 0.03))
 
 
 def heaps(n: int, k: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -137,10 +139,94 @@ def test_files_of_another_make_are_refused(tmp_path: Path) -> None:
         linear_probe.load(tmp_path)
 
 
-def test_penalties_that_are_none_are_refused() -> None:
+def test_recipes_that_cannot_be_tried_are_refused() -> None:
     for penalties in ((), (0.1, 0.0)):
         with pytest.raises(BadInput, match="penalties"):
             replace(TINY, penalties=penalties).check()
+    with pytest.raises(BadInput, match="Heads: penalty, dinov2"):
+        replace(TINY, head="cubic").check()  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="steps"):
+        replace(TINY, steps=0).check()
+
+
+def test_the_view_is_the_backbones_own_unless_another_is_given() -> None:
+    assert TINY.view == View(256, 224, "bicubic") == linear_probe.VIEW
+    pytest.importorskip("torch")
+    assert replace(TINY, backbone="efficientnet_lite2").view.crop_px == 260
+    assert SMALL.view == View(64, 64)
+
+
+# DINOv2's heads
+
+
+def test_heads_descend_together_as_each_would_alone() -> None:
+    features, labels = heaps(60, 3)
+    heads = descend(features, labels, 3, steps=30, batch_size=16, seed=5)
+    assert len(heads) == len(RATES) == 13
+    for i in (0, 7, 12):
+        rng = np.random.default_rng([5, 20])
+        weights, bias = rng.normal(0.0, 0.01, (20, 3)), np.zeros(3)
+        velocity, bias_velocity, order, place = np.zeros((20, 3)), np.zeros(3), rng.permutation(60), 0
+        for step in range(30):
+            if place + 16 > 60:
+                order, place = rng.permutation(60), 0
+            x, y = features[order[place : place + 16]].astype(float), labels[order[place : place + 16]]
+            place += 16
+            p = np.exp(x @ weights + bias)
+            slope = (p / p.sum(axis=1, keepdims=True) - np.eye(3)[y]) / 16
+            velocity, bias_velocity = 0.9 * velocity + x.T @ slope, 0.9 * bias_velocity + slope.sum(axis=0)
+            rate = RATES[i] * 16 / 256 * 0.5 * (1 + np.cos(np.pi * step / 30))
+            weights, bias = weights - rate * velocity, bias - rate * bias_velocity
+        np.testing.assert_allclose(heads[i].weights, weights, atol=1e-4)
+        np.testing.assert_allclose(heads[i].bias, bias, atol=1e-4)
+
+
+def test_the_head_of_greatest_likelihood_on_tune_is_taken() -> None:
+    lines: list[Mapping[str, float]] = []
+    train, labels = heaps(80, 4)
+    tune, tune_labels = heaps(200, 4)
+    noise = np.random.default_rng(3).normal(size=(280, 9)).astype(np.float32)
+    name, linear = choose_head(
+        ({"noise": noise[:80], "heaps": train}, labels), ({"noise": noise[80:], "heaps": tune}, tune_labels), 4,
+        steps=100, seed=0, log=FitLog(metrics=lines.append),
+    )  # fmt: skip
+    assert name == "heaps"
+    assert [line["inputs"] for line in lines] == [0] * 13 + [1] * 13
+    scores = linear(tune).astype(np.float64)
+    loss = np.log(np.exp(scores).sum(axis=1)) - scores[np.arange(200), tune_labels]
+    assert min(line["tune_loss"] for line in lines) == pytest.approx(loss.mean(), rel=1e-4)
+
+
+@pytest.mark.parametrize("head", ["penalty", "dinov2"])
+def test_a_run_is_a_backbone(head: Any, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("timm")
+    from topfive.systems.dino import TINY as DINO
+    from topfive.systems.dino import Dino, FittedDino
+
+    dataset = drawn_set(tmp_path / "set", train=4, tune=2, val=2, px=24)
+    shape = replace(DINO, view=View(16, 16), global_px=16, shape=(12, 5, 3)).architecture()
+    with torch.random.fork_rng(devices=[]):
+        network = Dino(6, **shape)
+    folder = tmp_path / "backbone"
+    (folder / "weights").mkdir(parents=True)
+    FittedDino(network, system="dino", architecture=shape, classes=dataset.classes, view=View(16, 16)).save(
+        folder / "weights"
+    )
+    Run("dino", {}, 0, dataset.name, dataset.classes.digest, "").write(folder / "run.json")
+    recipe = linear_probe.Recipe(backbone=str(folder), head=head, steps=20)
+    fitted = linear_probe.fit(pictures(dataset, "train"), pictures(dataset, "tune"), recipe, seed=0, log=FitLog())
+    assert (fitted.contaminated, fitted.view) == ("no", View(16, 16))
+    assert recipe.view == fitted.view
+    assert fitted.inputs in (("features",) if head == "penalty" else ("1", "1+mean", "4", "4+mean"))
+    weights = tmp_path / "probe" / "weights"
+    weights.mkdir(parents=True)
+    fitted.save(weights)
+    val = pictures(dataset, "val")
+    np.testing.assert_array_equal(linear_probe.load(weights).scores(val), fitted.scores(val))
+    Run("dino", {}, 7, dataset.name, dataset.classes.digest, "").write(folder / "run.json")
+    with pytest.raises(BadInput, match="the features are of dino-"):
+        linear_probe.load(weights)
 
 
 # The real backbone

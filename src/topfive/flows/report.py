@@ -114,12 +114,12 @@ def find_suspects(out: Path, dataset: Dataset, runs: Sequence[Run], seed: int, p
     probe = [run for run in runs if run.system.partition(":")[0] == _PROBE]
     if not probe:
         return None
-    from topfive.systems.linear_probe import features, load, out_of_sample
+    from topfive.systems.linear_probe import load, out_of_sample
 
     rows = dataset.manifest.take(dataset.manifest.class_index >= 0)
     images = Pictures(dataset, rows)
-    view = load(out / "runs" / probe[0].run_id / "weights").view
-    seen = features(images, named(progress, "label audit"), view=view)
+    fitted = load(out / "runs" / probe[0].run_id / "weights")
+    seen = fitted.features(images, progress=named(progress, "label audit"))
     probs = out_of_sample(seen, rows.class_index, len(dataset.classes), seed)
     found = audit.label_errors(rows.class_index, probs)
     audit_folder = out / "audit"

@@ -6,10 +6,12 @@ backbone with a probe the way in which representations are compared.
 
     topfive train linear_probe DATASET --out RUN
 
-DINOv2's shape of protocol with other parts: the backbone is EfficientNet-Lite0 with its real ImageNet weights, which
-were learnt from labels; the features are the 1,280 pooled ones before its classifier; the probe is a multinomial
-logistic regression with an L2 penalty. DINOv2 picks the best of 52 heads on the very val set that it reports; here the
-penalty is chosen on `tune`. On pictures that the backbone has learnt from the result is contaminated, not an accuracy.
+`tiny` is DINOv2's shape of protocol with other parts: the backbone is EfficientNet-Lite0 with its real ImageNet
+weights, which were learnt from labels; the features are the 1,280 pooled ones before its classifier; the probe is a
+multinomial logistic regression with an L2 penalty. `dinov2` is its protocol: heads for several inputs and 13 learning
+rates, trained together. DINOv2 picks the best of 52 on the very val set that it reports; here penalty and head are
+chosen on `tune`. `--set backbone=RUN` takes the features of a fitted neural landmark. On pictures that the backbone
+has learnt from the result is contaminated, not an accuracy.
 """
 
 from __future__ import annotations
@@ -25,92 +27,115 @@ from topfive.loading import Pictures
 from topfive.records import BadInput, Claim, ClassList, Progress, View, silent
 from topfive.systems._arrays import read_arrays, write_arrays
 from topfive.systems._labels import labels_of
+from topfive.systems.features.frozen import Backbone, frozen
 from topfive.systems.features.linear_svm import Linear
 from topfive.systems.features.logistic import fit_path
+from topfive.systems.features.probe_heads import choose_head, choose_penalty, log_softmax
 from topfive.systems.system import FitLog, System
 
 Floats = NDArray[np.float32]
 _FILE = "linear_probe.npz"
+_FEATURES = "features"
 BACKBONE = "efficientnet_lite0"
+# Pictures of 96 px are enlarged: the backbone has learnt from objects that fill 224 px.
+VIEW = View(256, 224, "bicubic")
+PENALTIES = (0.3, 0.1, 0.03, 0.01, 0.003)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What the backbone sees, and the penalties that are tried, from large to small."""
+    """The backbone (a name or a run folder) and its head: `penalty` tries `penalties` from large to small, `dinov2`
+    trains its grid of heads for `steps` batches of 128. `own_view` replaces what the backbone has learnt to see."""
 
-    view: View
-    penalties: tuple[float, ...] = (0.3, 0.1, 0.03, 0.01, 0.003)
+    backbone: str = BACKBONE
+    own_view: View | None = None
+    head: Literal["penalty", "dinov2"] = "penalty"
+    penalties: tuple[float, ...] = PENALTIES
+    steps: int = 12_500
+
+    @property
+    def view(self) -> View:
+        """What the backbone sees; raises BadInput where there is none."""
+        return self.own_view or Backbone(self.backbone).view
 
     def check(self) -> None:
         """Raise BadInput where nothing can be seen or tried."""
-        self.view.check()
+        if self.own_view is not None:
+            self.own_view.check()
+        if self.head not in ("penalty", "dinov2"):
+            raise BadInput(f"is {self.head!r}", where="recipe", row="head", fix="Heads: penalty, dinov2")
         if not self.penalties or min(self.penalties) <= 0:
             raise BadInput("must be numbers above 0", where="recipe", row="penalties")
+        if self.steps < 1:
+            raise BadInput("must be a number from 1", where="recipe", row="steps")
 
 
-# Pictures of 96 px are enlarged: the backbone has learnt from objects that fill 224 px.
-TINY = Recipe(view=View(256, 224, "bicubic"))
+TINY = Recipe()
 
 
 class FittedProbe:
-    """The frozen backbone and a linear layer; `contaminated` holds for real ImageNet pictures."""
+    """The frozen backbone and a linear layer on one of its `inputs`; `contaminated` is what the backbone says."""
 
     runtime = "torch"
-    contaminated: Literal["likely"] = "likely"
 
-    def __init__(self, linear: Linear, classes: ClassList, view: View, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        linear: Linear,
+        classes: ClassList,
+        view: View,
+        device: str = "cpu",
+        *,
+        backbone: Backbone | None = None,
+        inputs: str = _FEATURES,
+    ) -> None:
         self.linear = linear
         self.classes = classes
         self.view = view
         self.device = device
+        self.backbone = backbone or Backbone(BACKBONE)
+        self.inputs = inputs
+        self.contaminated = self.backbone.contaminated
 
     def scores(self, pictures: Pictures, *, batch_size: int = 64, progress: Progress = silent) -> Floats:
         """Logits float32 [n, K]; batch size and order do not matter."""
         return self.linear(self.features(pictures, batch_size=batch_size, progress=progress))
 
     def features(self, pictures: Pictures, *, batch_size: int = 64, progress: Progress = silent) -> Floats:
-        """What the linear layer sees, float32 [n, 1280]."""
-        return features(pictures, progress, view=self.view, batch_size=batch_size, device=self.device)
+        """What the linear layer sees, float32 [n, d]."""
+        if self.inputs == _FEATURES:
+            return self.backbone.features(
+                pictures, self.view, batch_size=batch_size, progress=progress, device=self.device
+            )
+        return self.backbone.inputs(pictures, self.view, batch_size=batch_size, progress=progress, device=self.device)[
+            self.inputs
+        ]
 
     def save(self, folder: Path) -> None:
-        """Write `linear_probe.npz` into an existing folder; the backbone stays in its package and is named."""
+        """Write `linear_probe.npz` into an existing folder; the backbone stays where it is and is named."""
         about = {
-            "backbone": BACKBONE,
+            **self.backbone.to_json(folder),
+            "inputs": self.inputs,
             "view": self.view.to_json(),
             "classes": [self.classes.wnids, self.classes.names],
         }
         write_arrays(folder / _FILE, about, {"weights": self.linear.weights, "bias": self.linear.bias})
 
 
-def features(
-    pictures: Pictures,
-    progress: Progress = silent,
-    *,
-    view: View = TINY.view,
-    batch_size: int = 64,
-    device: str = "cpu",
-) -> Floats:
-    """The backbone's pooled features, float32 [n, 1280]; the same for a picture whatever pictures stand beside it."""
-    from topfive.systems.models import torch_run
-    from topfive.systems.weights.efficientnet_lite import FEATURES, open_lite
-
-    run = torch_run(open_lite(BACKBONE, classifier=False), device)
-    out = np.empty((len(pictures), FEATURES), dtype=np.float32)
-    done = 0
-    for found in run((batch.images for batch in pictures.batches(view, batch_size)), view):
-        out[done : done + len(found)] = found
-        done += len(found)
-        progress("frozen features", done, len(pictures), "images")
-    return out
-
-
 def fit(train: Pictures, tune: Pictures, recipe: Recipe, *, seed: int, log: FitLog, device: str = "cpu") -> FittedProbe:
-    """Fit the probe on `train` for each penalty and choose on `tune`; nothing is drawn by chance."""
+    """Fit heads on `train` and choose one on `tune`; only `dinov2` draws by chance (weights and batches)."""
     recipe.check()
     labels, tune_labels = labels_of(train, "train"), labels_of(tune, "tune")
-    seen, held_out = (features(part, log.progress, view=recipe.view, device=device) for part in (train, tune))
-    linear = choose(seen, labels, held_out, tune_labels, len(train.classes), recipe.penalties, log)
-    return FittedProbe(linear, train.classes, recipe.view, device)
+    backbone = Backbone(recipe.backbone)
+    view, n_classes, inputs = recipe.own_view or backbone.view, len(train.classes), _FEATURES
+    if recipe.head == "penalty":
+        seen, held_out = (backbone.features(part, view, progress=log.progress, device=device) for part in (train, tune))
+        linear = choose(seen, labels, held_out, tune_labels, n_classes, recipe.penalties, log)
+    else:
+        many, held = (backbone.inputs(part, view, progress=log.progress, device=device) for part in (train, tune))
+        inputs, linear = choose_head(
+            (many, labels), (held, tune_labels), n_classes, steps=recipe.steps, seed=seed, log=log
+        )
+    return FittedProbe(linear, train.classes, view, device, backbone=backbone, inputs=inputs)
 
 
 def choose(
@@ -119,23 +144,11 @@ def choose(
     tune: Floats,
     tune_labels: NDArray[np.int64],
     n_classes: int,
-    penalties: tuple[float, ...] = TINY.penalties,
+    penalties: tuple[float, ...] = PENALTIES,
     log: FitLog | None = None,
 ) -> Linear:
-    """The probe of the penalty with the greatest likelihood of the held-out labels; of errors most would be tied."""
-    log = log or FitLog()
-    best: tuple[float, Linear] | None = None
-    for penalty, linear in zip(
-        penalties, fit_path(train, labels, n_classes, penalties, progress=log.progress), strict=True
-    ):
-        scores = linear(tune)
-        loss = -float(_log_softmax(scores)[np.arange(len(tune_labels)), tune_labels].mean())
-        error = float(np.mean(scores.argmax(axis=1) != tune_labels))
-        log.metrics({"penalty": penalty, "tune_loss": loss, "tune_error": error})
-        if best is None or loss < best[0]:
-            best = loss, linear
-    assert best is not None
-    return best[1]
+    """The probe of the penalty with the greatest likelihood of the held-out labels."""
+    return choose_penalty(train, labels, tune, tune_labels, n_classes, penalties, log)
 
 
 def out_of_sample(
@@ -162,7 +175,7 @@ def out_of_sample(
     for i in range(folds):
         progress("out-of-sample probabilities", i, folds, "folds")
         (linear,) = fit_path(features[fold != i], labels[fold != i], k, (penalty,))
-        probs[fold == i] = np.exp(_log_softmax(linear(features[fold == i])))
+        probs[fold == i] = np.exp(log_softmax(linear(features[fold == i])))
     progress("out-of-sample probabilities", folds, folds, "folds")
     return probs
 
@@ -176,27 +189,21 @@ def stratified(labels: NDArray[np.integer], folds: int, seed: int) -> NDArray[np
     return fold
 
 
-def _log_softmax(scores: Floats) -> NDArray[np.float64]:
-    shifted = scores.astype(np.float64) - scores.max(axis=1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
-
-
 def load(folder: Path) -> FittedProbe:
     """Read what `save` wrote; raises BadInput for a missing or damaged file. Nothing in it is run."""
     path = Path(folder) / _FILE
     about, arrays = read_arrays(path)
     try:
         linear = Linear(arrays["weights"], arrays["bias"])
-        view, backbone = View.from_json(about["view"]), about["backbone"]
+        view, inputs = View.from_json(about["view"]), str(about.get("inputs", _FEATURES))
+        str(about["backbone"])
         classes = ClassList(*(tuple(part) for part in about["classes"]))
     except (ValueError, KeyError, TypeError) as error:
         raise BadInput(f"cannot be read as a fitted linear_probe ({error})", where=path, fix="Fit it anew") from error
     classes.check(path)
-    if backbone != BACKBONE:
-        raise BadInput(f"belongs to another backbone, {backbone!r}", where=path)
     if linear.weights.ndim != 2 or linear.weights.shape[1] != len(classes):
         raise BadInput(f"has weights {list(linear.weights.shape)} for {len(classes)} classes", where=path)
-    return FittedProbe(linear, classes, view)
+    return FittedProbe(linear, classes, view, backbone=Backbone.from_json(about, path.parent), inputs=inputs)
 
 
 SYSTEM = System(
@@ -214,7 +221,7 @@ SYSTEM = System(
         n_networks=1,
         extra_data="LVD-142M, without labels",
     ),
-    variants={"tiny": TINY},
+    variants={"tiny": TINY, "dinov2": Recipe(head="dinov2")},
     fit=fit,
     load=load,
     needs=("torch", "timm"),

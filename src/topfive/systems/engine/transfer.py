@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -18,7 +19,8 @@ def take_weights(network: nn.Module, run: Path) -> int:
     """Copy every tensor of the run's network but its head's; returns how many values were copied.
 
     Raises BadInput where the run holds no network, or one of another shape: the first tensor that does not fit is
-    named. Heads for the same number of classes are not taken either, since the classes may be others.
+    named. A network with a method `adapted(name, tensor)` may change a tensor to its own shape first (a transformer
+    resamples its positions). Heads for as many classes are not taken either, since the classes may be others.
     """
     path = run / "weights" / "weights.safetensors"
     if not path.is_file():
@@ -30,10 +32,13 @@ def take_weights(network: nn.Module, run: Path) -> int:
     except (OSError, SafetensorError) as error:
         raise BadInput(f"cannot be read as weights ({error})", where=path) from error
     head, copied = head_name(network), 0
+    adapted: Callable[[str, torch.Tensor], torch.Tensor] | None = getattr(network, "adapted", None)
     for name, tensor in network.state_dict().items():
         if name.startswith(f"{head}."):
             continue
         found = tensors.get(name)
+        if found is not None and adapted is not None:
+            found = adapted(name, found)
         if found is None or found.shape != tensor.shape:
             there = "missing" if found is None else f"of shape {list(found.shape)}, not {list(tensor.shape)}"
             raise BadInput(
