@@ -27,7 +27,7 @@ from topfive.loading import Pictures
 from topfive.records import BadInput, Claim, ClassList, Progress, View, silent
 from topfive.systems._arrays import read_arrays, write_arrays
 from topfive.systems._labels import labels_of
-from topfive.systems.features.frozen import Backbone, frozen
+from topfive.systems.features.frozen import Backbone
 from topfive.systems.features.linear_svm import Linear
 from topfive.systems.features.logistic import fit_path
 from topfive.systems.features.probe_heads import choose_head, choose_penalty, log_softmax
