@@ -52,6 +52,14 @@ SMALL = ClassList(("n1", "n2", "n3", "n4"), ("tabby, tabby cat", "crane", "crane
         ("281: tabby, tabby cat", 281),
         ("282: tabby, tabby cat", "ambiguous"),
         ("1000", "unmatched"),
+        ("-1", "unmatched"),
+        ("5%", "unmatched"),
+        ("(281)", 281),
+        ("#281", 281),
+        # a class is named before the modesty
+        ("A tabby. Sorry if that is wrong.", 281),
+        ("I cannot see its tail: a tabby", 281),
+        ("A tabby. There is nothing else in the picture.", 281),
         ("99999999999999999999", "unmatched"),
         # names as they stand, but for case, punctuation, articles and plural
         ("tabby", 281),

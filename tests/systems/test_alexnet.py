@@ -18,12 +18,8 @@ torch = pytest.importorskip("torch")
 
 from topfive.systems.alexnet import PUBLISHED, TINY, AlexNet, AlexNetHalf, joined  # noqa: E402
 from topfive.systems.engine.chance import seeded  # noqa: E402
-from topfive.systems.features.explanations import (  # noqa: E402
-    ExplainedNetwork,
-    importance,
-    occlusion,
-    tiled_filters,
-)
+from topfive.systems.features.explanations import ExplainedNetwork, tiled_filters  # noqa: E402
+from topfive.systems.features.occlusion import importance, occlusion  # noqa: E402
 from topfive.systems.features.response_norm import ResponseNorm  # noqa: E402
 
 

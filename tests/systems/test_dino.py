@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -331,3 +332,32 @@ def test_recipes_that_cannot_be_trained_are_refused(name: str, value: object) ->
 def test_every_variant_can_be_trained() -> None:
     for recipe in get("dino").variants.values():
         recipe.check()
+
+
+def test_one_update_moves_centre_and_teacher_as_written(drawn: Dataset) -> None:
+    from topfive.systems.engine.self_distillation import Joined, _Job
+
+    settings = replace(TINY, frozen=0.1, centre_momentum=0.9)
+    with seeded(0, "initial weights"):
+        student = Joined(Dino(6, **settings.architecture()), settings.shape[0], settings)
+    job = _Job(student, pictures(drawn, "train"), settings, 0, FitLog(), torch.device("cpu"))
+    job.centre.copy_(torch.linspace(-0.1, 0.1, settings.prototypes))
+    for group in job.optimiser.param_groups:
+        group["lr"] = 1e-3
+    rng = torch.Generator().manual_seed(1)
+    views = [torch.rand(4, 3, settings.global_px, settings.global_px, generator=rng) for _ in range(2)]
+    views += [torch.rand(4, 3, settings.local_px, settings.local_px, generator=rng)]
+    before = [p.detach().clone() for p in job.teacher.parameters()]
+    centre, directions = job.centre.clone(), job.student.projection.directions.detach().clone()
+    with torch.no_grad():
+        twin = copy.deepcopy(job.teacher)
+        scores = twin(torch.cat(views[:2]))
+    _, taught = job._update(views, 0)
+    temperature = settings.teacher_temperature[0]
+    expected = torch.exp((scores - centre) / temperature)
+    expected /= expected.sum(1, keepdim=True)
+    assert torch.allclose(taught, expected, atol=1e-5)
+    assert torch.allclose(job.centre, 0.9 * centre + 0.1 * scores.mean(0), atol=1e-6)
+    assert torch.equal(job.student.projection.directions, directions)
+    for old, student, teacher in zip(before, job.student.parameters(), job.teacher.parameters(), strict=True):
+        assert torch.allclose(teacher, settings.momentum * old + (1 - settings.momentum) * student, atol=1e-6)

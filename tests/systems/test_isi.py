@@ -41,7 +41,7 @@ def test_it_learns_shapes(learnt: tuple[FittedIsi, list[Mapping[str, float]]], d
     np.testing.assert_array_equal(weights, fitted.fusion)
     assert (fitted.fusion >= 0).all() and fitted.fusion.any()
     alone = [line[f"{name}_tune_error"] for name, line in zip(SYSTEMS, lines, strict=False)]
-    assert lines[-1]["tune_error"] <= max(alone)
+    assert lines[-1]["tune_error"] <= np.median(alone)
 
 
 @pytest.mark.slow

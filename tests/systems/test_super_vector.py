@@ -66,11 +66,6 @@ def test_vectors_are_those_of_the_formula(k: int, d: int, n: int, seed: int) -> 
     np.testing.assert_allclose(SuperVector(mixture).encode(data)[0], slow(mixture, data, 0.1), atol=1e-3)
 
 
-def test_posteriors_sum_to_one() -> None:
-    found = SuperVector(some_mixture(4, 3, 0)).posteriors(np.full((2, 3), 50.0, np.float32))
-    np.testing.assert_allclose(found.sum(axis=1), 1.0, rtol=1e-6)
-
-
 def test_each_region_is_encoded_by_itself_and_all_have_length_one_together() -> None:
     coding, data = SuperVector(some_mixture(4, 3, 1)), np.random.default_rng(2).normal(size=(20, 3)).astype(np.float32)
     found = coding.encode(data, (slice(None), np.arange(5, 20), np.arange(0)))

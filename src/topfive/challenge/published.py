@@ -21,9 +21,11 @@ def _contest(
     name: str, year: int, percent: float, protocol: str, source: str, kind: Literal["winner", "entry"] = "winner"
 ) -> Published:
     """A result of the contest: top-5 error on the hidden test set of its year."""
+    crops, n_networks, extra = _CONDITIONS[name]
     # 2013 to 2017 were held on the classes and test pictures of 2012.
     edition = f"ILSVRC{year}" if year < 2012 else "ILSVRC2012"
-    return Published(name, year, kind, Claim("top5_error", _fraction(percent), edition, "test", protocol, source))
+    claim = Claim("top5_error", _fraction(percent), edition, "test", protocol, source, crops, n_networks, extra)
+    return Published(name, year, kind, claim)
 
 
 def _paper(metric: Literal["top1", "top5"], figure: tuple[str, int, float], protocol: str, source: str) -> Published:
@@ -31,21 +33,57 @@ def _paper(metric: Literal["top1", "top5"], figure: tuple[str, int, float], prot
     name, year, percent = figure
     full: Literal["top1_error", "top5_error"] = "top1_error" if metric == "top1" else "top5_error"
     note = _RECALLED if source.endswith("(recalled)") else ""
-    return Published(
-        name, year, "entry", Claim(full, _fraction(percent), "ILSVRC2012", "val", protocol, source), note=note
-    )
+    crops, n_networks, extra = _CONDITIONS[f"{metric} {name}" if f"{metric} {name}" in _CONDITIONS else name]
+    claim = Claim(full, _fraction(percent), "ILSVRC2012", "val", protocol, source, crops, n_networks, extra)
+    return Published(name, year, "entry", claim, note=note)
 
 
 def _person(name: str, wrong: int, n: int, percent: float, training: str) -> Published:
     source = "Russakovsky et al., IJCV 2015, arXiv:1409.0575, section 6.4"
     protocol = f"one trained person, up to five guesses among 1000 classes, {n:,} images of the test set"
-    claim = Claim("top5_error", _fraction(percent), "ILSVRC2012", "test", protocol, source)
+    claim = Claim("top5_error", _fraction(percent), "ILSVRC2012", "test", protocol, source, "whole picture", 0)
     return Published(name, 2014, "human", claim, wilson(wrong, n), f"n = {n:,}; one person, {training}")
 
 
 def _fraction(percent: float) -> float:
     return round(percent / 100, 6)
 
+
+_CONDITIONS: dict[str, tuple[str, int | None, str]] = {
+    "NEC-UIUC": ("whole picture", 0, "none"),
+    "XRCE": ("whole picture", 0, "none"),
+    "ISI": ("whole picture", 0, "none"),
+    "SuperVision": ("10", 5, "none"),
+    "SuperVision +": ("10", 7, "ImageNet Fall 2011"),
+    "Clarifai": ("?", None, "none"),
+    "Clarifai +": ("?", None, "5,000 categories of ImageNet"),
+    "ZFNet": ("10", 6, "none"),
+    "GoogLeNet": ("144", 7, "none"),
+    "VGG": ("dense", 7, "none"),
+    "top1 VGG": ("dense, 3 scales, and 150", 2, "none"),
+    "PReLU-net": ("multi-scale", None, "none"),
+    "ResNet (MSRA)": ("dense, 5 scales", 6, "none"),
+    "Trimps-Soushen": ("several scales and crops", None, "none"),
+    "SENet (WMW)": ("several scales and crops", None, "none"),
+    "AlexNet": ("10", 1, "none"),
+    "ResNet-152": ("dense, 5 scales", 1, "none"),
+    "SENet-154": ("1", 1, "none"),
+    "Inception-v4": ("144", 4, "none"),
+    "EfficientNet-B7": ("1", 1, "none"),
+    "Noisy Student L2": ("1", 1, "JFT-300M, unlabelled"),
+    "Meta Pseudo Labels": ("1", 1, "JFT-300M, unlabelled"),
+    "ViT-H/14": ("1", 1, "JFT-300M"),
+    "CLIP L/14 336": ("1", 1, "400 M pictures with text"),
+    "EfficientNetV2-XL": ("1", 1, "ImageNet-21k"),
+    "ViT-G/14": ("1", 1, "JFT-3B"),
+    "MAE ViT-H": ("1", 1, "none"),
+    "ConvNeXt-XL": ("1", 1, "ImageNet-22k"),
+    "CoCa": ("1", 1, "JFT-3B and pictures with text"),
+    "BASIC-L + Lion": ("1", 1, "pictures with text"),
+    "DINOv2 g/14": ("1", 1, "LVD-142M, without labels"),
+    "DINOv3 7B": ("1", 1, "1.7 B pictures, without labels"),
+}
+"""Crops, number of networks (None: several, 0: no network) and extra data of each published figure by name."""
 
 _WINNERS = (
     _contest("NEC-UIUC", 2010, 28.191, "several features, linear SVMs", "Lin et al., CVPR 2011; " + _RESULTS),
@@ -143,6 +181,6 @@ def agreement_levels(
         )
         # With five guesses drawing evenly costs next to nothing (9.98 against 10.04 % on ReaL): one level says it.
         for name, error, interval, protocol in named if level.k == 1 else named[:1]:
-            claim = Claim(metric, error, edition, split, protocol, source)
+            claim = Claim(metric, error, edition, split, protocol, source, "whole picture", 0)
             made.append(Published(name, year, "agreement", claim, interval, f"n = {level.n:,}"))
     return tuple(made)

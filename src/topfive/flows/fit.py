@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -96,13 +97,16 @@ def _beginning_with(recipe: Any, run: Path, name: str) -> Any:
 
 
 def _told(recipe: Any) -> dict[str, Any]:
-    """The recipe as `run.json` has it: other runs by their ids, wherever they lie."""
+    """The recipe as `run.json` has it: other runs by their ids and files of weights by digest, wherever they lie."""
     told = provenance.recipe_json(recipe)
     if "members" in told:
         told["members"] = [Run.read(Path(folder) / "run.json").run_id for folder in told["members"]]
-    for name in ("init", "backbone"):
+    for name in ("init", "init_from", "backbone"):
         if told.get(name) and (Path(told[name]) / "run.json").is_file():
             told[name] = Run.read(Path(told[name]) / "run.json").run_id
+    if told.get("weights") and Path(told["weights"]).is_file():
+        with Path(told["weights"]).open("rb") as file:
+            told["weights"] = hashlib.file_digest(file, "sha256").hexdigest()
     return told
 
 

@@ -139,15 +139,18 @@ _CUE = re.compile(
 _REFUSAL = re.compile(
     r"\b(?:can ?not|cant|could ?nt|could not|unable to|dont know|do not know|not able to|no idea|not sure|unsure"
     r"|impossible to|not possible to|unclear|as an ai|sorry|none of (?:the|these)|not enough (?:detail|information)"
-    r"|insufficient|too (?:blurry|dark|small)|nothing)\b|^\W*(?:unknown|none|n/?a|null|idk|no answer|other)\W*$"
+    r"|insufficient|too (?:blurry|dark|small))\b|^\W*(?:unknown|none|n/?a|null|idk|no answer|other)\W*$"
 )
 _HEDGE = re.compile(
     r"\b(?:but|however|nevertheless|still|best guess|my guess|i would guess|id guess|if i had to|probably|most likely"
-    r"|looks like|appears to be|seems to be|might be|could be|may be)\b"
+    r"|looks like|appears to be|seems to be|might be|could be|may be)\b|:"
 )
 """Where a refusal goes on with one of these, what follows the first of them is an answer after all."""
 _NOT = (("not",), ("isnt",), ("arent",), ("wasnt",), ("unlike",), ("nor",), ("rather", "than"), ("instead", "of"))
-_NUMBER = re.compile(r"\W*(?:(?:class|index|label|category|number|no|id)\b\W*)*(\d{1,9})\W*")
+_NUMBER = re.compile(
+    r"[\s\"'(\[#.:=*`]*(?:(?:class|index|label|category|number|no|id)\b[\s\"'(\[#.:=*`]*)*(\d{1,9})[\s\"')\].,;*`]*"
+)
+"""A number alone, in quotes or brackets perhaps: -1 and 5 % are no class."""
 _NUMBER_AND_NAME = re.compile(r"\W*(?:(?:class|index|label|category)\W+)?(\d{1,9})\s*[:=]\s*(\S.*)", re.DOTALL)
 _WNID = re.compile(r"\bn\d{8}\b")
 
@@ -219,7 +222,12 @@ class Matcher:
             if found:
                 return _told(found)
         if _REFUSAL.search(text):
-            hedge = _HEDGE.search(text, _first_end(_REFUSAL, text))
+            refusal = _REFUSAL.search(text)
+            assert refusal is not None
+            before = self._contained(text[: refusal.start()])
+            if len(before) == 1:
+                return _told(before)  # it has named a class, and is modest about it
+            hedge = _HEDGE.search(text, refusal.end())
             if hedge is None:
                 return "abstained", UNKNOWN
             text = text[hedge.end() :]
@@ -263,11 +271,6 @@ class Matcher:
             if found:
                 return found
         return set()
-
-
-def _first_end(pattern: re.Pattern[str], text: str) -> int:
-    found = pattern.search(text)
-    return found.end() if found else 0
 
 
 def _told(found: set[int]) -> tuple[Kind, int]:

@@ -188,6 +188,17 @@ B8 = DinoRecipe(
     drop_path=0.1,
     mean_patch=True,
 )
+B16 = replace(
+    B8,
+    patch_px=16,
+    epochs=400,
+    lr=0.003,
+    warmup=10 / 400,
+    frozen=3 / 400,
+    clip_norm=0.3,
+    teacher_temperature=(0.04, 0.07),
+    teacher_warmup=50 / 400,
+)
 S16 = replace(
     B8,
     patch_px=16,
@@ -291,7 +302,7 @@ SYSTEM = System(
         "tiny": TINY,
         "s16": S16,
         "s8": replace(S16, patch_px=8),
-        "b16": replace(B8, patch_px=16),
+        "b16": B16,
         "b8": B8,
     },
     fit=fit,

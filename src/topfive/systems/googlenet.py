@@ -232,7 +232,7 @@ PUBLISHED = GoogLeNetRecipe(
     average_decay=0.9999,
 )
 
-# AdamW, since 1,800 pictures give about 1,200 updates, and nothing but two response normalisations helps them along.
+# AdamW, since 1,800 pictures give about 930 updates, and nothing but two response normalisations helps them along.
 TINY = GoogLeNetRecipe(
     view=View(96, 80, "bilinear", mean=(0.485, 0.456, 0.406), std=_GREY_LEVELS),
     train_resize_px=96,

@@ -31,6 +31,7 @@ from topfive.systems.features.dense_sift import DenseSift, grey
 from topfive.systems.features.encoding_pool import one_picture_each, rows_of
 from topfive.systems.features.fisher import Mixture, fit_mixture, pyramid
 from topfive.systems.features.linear_svm import Linear, Sgd, choose, fit_one_vs_rest
+from topfive.systems.features.occlusion import importance, occlusion, tinted
 from topfive.systems.features.pca import Projection, fit_projection
 from topfive.systems.features.signatures import Signatures, over, scratch_folder, write_signatures
 from topfive.systems.features.visual_words import word_map
@@ -132,8 +133,6 @@ class FittedFisher:
     def explain(self, picture: NDArray[np.uint8]) -> list[tuple[str, NDArray[np.uint8]]]:
         """Titles and pictures of one picture uint8 [h, w, 3]: its words at each size, and what hiding a part costs."""
         from scipy.special import softmax
-
-        from topfive.systems.features.explanations import importance, occlusion, tinted
 
         seen = apply_view(picture, self.view)
         recipe, side = self.encoder.recipe, self.view.crop_px

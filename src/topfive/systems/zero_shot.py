@@ -3,7 +3,7 @@
 Radford et al., "Learning transferable visual models from natural language supervision" (CLIP), ICML 2021. New was to
 learn from pictures with the text beside them, 400 million pairs, by telling in a batch which text belongs to which
 picture; a classifier for any list of classes is then made from their names alone. ViT-L/14 at 336 px erred by 23.8 %
-(top-1, val) without having seen one labelled ImageNet picture. Later models of this kind reach 15 % (DFN, 2023).
+(top-1, val) without having seen one labelled ImageNet picture. Later models of this kind reach 15.6 % (DFN, 2023).
 
     topfive train zero_shot DATASET --out RUN
     topfive train zero_shot:vit_l_14_336 DATASET --out RUN

@@ -324,6 +324,8 @@ class _Job:
         loss.backward()  # type: ignore[no-untyped-call]
         if done < settings.frozen:
             self.student.projection.directions.grad = None
+            if self.student.projection.lengths is not None:
+                self.student.projection.lengths.grad = None
         if settings.clip_norm:
             nn.utils.clip_grad_norm_(self.student.parameters(), settings.clip_norm)
         self.optimiser.step()

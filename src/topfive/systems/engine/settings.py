@@ -34,13 +34,13 @@ class Training:
     jitter: float = 0.0
     """Howard's brightness, contrast and saturation in random order, each by a factor from [1 - jitter, 1 + jitter]."""
     rand_ops: int = 0
-    """RandAugment: operations a picture, at `rand_magnitude` of 30 (torchvision's numbering)."""
+    """RandAugment: operations a picture, at `rand_magnitude`, of which 10 is full strength."""
     rand_magnitude: float = 9.0
     erasing: float = 0.0
     """Share of pictures of which a rectangle is erased."""
     mixup: float = 0.0
     cutmix: float = 0.0
-    """The Beta distribution's two equal parameters; where both are set, half of the batches each."""
+    """The Beta distribution's two equal parameters; where both are set, half of the pairs each."""
 
     epochs: int
     batch_size: int

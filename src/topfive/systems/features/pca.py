@@ -27,6 +27,7 @@ class Projection:
 def fit_projection(values: Floats, n_axes: int) -> Projection:
     """The `n_axes` directions of largest variance of float32 [n, D]; raises BadInput where there are not so many."""
     from sklearn.decomposition import PCA
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     if n_axes > min(values.shape):
         raise BadInput(
@@ -34,5 +35,7 @@ def fit_projection(values: Floats, n_axes: int) -> Projection:
             where="PCA",
             fix="Ask for fewer axes or sample more descriptors",
         )
-    found = PCA(n_axes, svd_solver="covariance_eigh").fit(values)
+    # One thread: with more, sums are added in another order, and one seed would give several vocabularies.
+    with threadpool_limits(1):
+        found = PCA(n_axes, svd_solver="covariance_eigh").fit(values)
     return Projection(found.mean_.astype(np.float32), np.ascontiguousarray(found.components_.T, dtype=np.float32))

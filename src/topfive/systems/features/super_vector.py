@@ -35,20 +35,10 @@ class SuperVector:
     def _spread(self) -> Floats:
         return np.sqrt(self.mixture.variances)
 
-    def posteriors(self, descriptors: Floats) -> Floats:
-        """Probability of each Gaussian, float32 [N, D] to [N, K]; rows sum to one."""
-        precise = 1.0 / self.mixture.variances
-        constant = np.log(self.mixture.weights) - 0.5 * np.log(self.mixture.variances).sum(axis=1)
-        constant -= 0.5 * (np.square(self.mixture.means) * precise).sum(axis=1)
-        log = descriptors @ (self.mixture.means * precise).T - 0.5 * np.square(descriptors) @ precise.T + constant
-        log -= log.max(axis=1, keepdims=True, initial=-np.inf)
-        likely = np.exp(log)
-        return np.asarray(likely / likely.sum(axis=1, keepdims=True), dtype=np.float32)
-
     def encode(self, descriptors: Floats, regions: Sequence[NDArray[np.integer] | slice] = (slice(None),)) -> Floats:
         """One super-vector a region, float32 [N, D] to [R, K (D + 1)]: Gaussian by Gaussian its count, then its
         differences; all together of length one."""
-        posteriors = self.posteriors(descriptors)
+        posteriors = self.mixture.posteriors(descriptors)
         n_gaussians, dimension = self.mixture.means.shape
         vectors = np.zeros((len(regions), n_gaussians, dimension + 1), dtype=np.float32)
         for vector, region in zip(vectors, regions, strict=True):
