@@ -443,7 +443,7 @@ def test_layers_are_named_up_to_their_first_number_and_get_their_share_of_the_ra
 @pytest.mark.slow
 def test_a_spike_is_told_and_named(drawn: Dataset) -> None:
     told: list[dict[str, float]] = []
-    wild = replace(SETTINGS, epochs=12, lr=3.0, warmup=0.9, momentum=0.99, schedule="linear")
+    wild = replace(SETTINGS, epochs=60, lr=60.0, warmup=0.99, momentum=0.99, schedule="linear")
     with pytest.warns(UserWarning, match="the loss rose from about .* at update"):
         with suppress(WorkFailed):
             trained(drawn, wild, log=FitLog(metrics=lambda values: told.append(dict(values))))

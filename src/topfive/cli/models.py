@@ -136,6 +136,8 @@ def train(
             now=_now(),
             progress=progress,
         )
+    if not landmarks.first_process():
+        return
     facts = {"run": run.run_id, "folder": str(out), "seconds": round(run.seconds, 1), **run.notes}
     print_json(facts) if json else print_facts(facts)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,10 @@ class Options:
     seed: int = 0
     device: str = "cpu"
     init: Path | None = None
+
+
+RESOURCES = ("cache_mb", "checkpoint_minutes", "memory_mb")
+"""Fields of recipes that decide no number: they are no part of a run's id, so that a killed fit can go on with less."""
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, str]:
@@ -65,6 +71,8 @@ def plan_fit(
         recipe = replace(recipe, members=tuple(str(folder) for folder in members))
     if options.init is not None:
         recipe = _beginning_with(recipe, options.init, name)
+    if hasattr(recipe, "check"):
+        recipe.check()
     told = _told(recipe)
     rows = dataset.manifest.rows("train")
     tuning = tune_rows(rows)
@@ -81,7 +89,8 @@ def plan_fit(
         commit=provenance.commit(),
         hardware=provenance.hardware(),
         started=now,
-        notes={"n_train": int((~tuning).sum()), "n_tune": int(tuning.sum()), "device": options.device},
+        notes={"n_train": int((~tuning).sum()), "n_tune": int(tuning.sum()), "device": options.device}
+        | {name: getattr(recipe, name) for name in RESOURCES if hasattr(recipe, name)},
     )
     train, tune = Pictures(dataset, rows.take(~tuning)), Pictures(dataset, rows.take(tuning))
     return Plan(run, system, recipe, train, tune)
@@ -99,6 +108,8 @@ def _beginning_with(recipe: Any, run: Path, name: str) -> Any:
 def _told(recipe: Any) -> dict[str, Any]:
     """The recipe as `run.json` has it: other runs by their ids and files of weights by digest, wherever they lie."""
     told = provenance.recipe_json(recipe)
+    for name in RESOURCES:
+        told.pop(name, None)
     if "members" in told:
         told["members"] = [Run.read(Path(folder) / "run.json").run_id for folder in told["members"]]
     for name in ("init", "init_from", "backbone"):
@@ -114,7 +125,8 @@ def fit(plan: Plan, out: Path, progress: Progress = silent) -> Run:
     """Carry out a plan into the run folder `out`; a fit that was stopped goes on from its last checkpoint.
 
     A folder that holds this very run already is kept as it is; one that holds another is refused. Until it is done,
-    checkpoints and metrics lie beside `out`, in `.RUN_ID.fit`. Under torchrun the first process writes.
+    checkpoints and metrics lie beside `out`, in `.RUN_ID.fit`. Under torchrun the first process writes. `seconds` are
+    those of the last session.
     """
     if (out / "run.json").is_file():
         there = Run.read(out / "run.json")
@@ -127,21 +139,50 @@ def fit(plan: Plan, out: Path, progress: Progress = silent) -> Run:
     if not systems.first_process():
         _carry_out(plan, systems.FitLog(checkpoints=work / "checkpoints"))
         return plan.run
-    resumed = {"resumed": True} if work.is_dir() else {}
+    resumed = {"resumed": True} if list(work.glob("checkpoints/*.json")) else {}
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise BadInput("is there already", where=out, fix="Name a new folder, or remove this one first")
+    with _alone(work):
+        try:
+            with systems.Record(work, plan.run.run_id) as record:
+                began = time.perf_counter()
+                fitted = _carry_out(plan, systems.FitLog(progress, record, work / "checkpoints"))
+                seconds = time.perf_counter() - began
+        except BadInput:
+            if not list(work.glob("checkpoints/*.json")):
+                shutil.rmtree(work)
+            raise
+        run = _written(plan, fitted, work, out, seconds, resumed)
+        shutil.rmtree(work)
+    return run
+
+
+@contextmanager
+def _alone(work: Path) -> Iterator[None]:
+    """Hold the folder for this fit; raises BadInput where another process is at it."""
+    work.mkdir(parents=True, exist_ok=True)
+    with (work / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise BadInput("is being worked on by another process", where=work, fix="Wait until it is done") from error
+        yield
+
+
+def _written(
+    plan: Plan, fitted: systems.Fitted, work: Path, out: Path, seconds: float, notes: Mapping[str, Any]
+) -> Run:
+    """The run folder, whole or not at all."""
     with new_folder(out) as part:
-        with systems.Record(work, plan.run.run_id) as record:
-            began = time.perf_counter()
-            fitted = _carry_out(plan, systems.FitLog(progress, record, work / "checkpoints"))
-            seconds = time.perf_counter() - began
         (part / "weights").mkdir()
         fitted.save(part / "weights")
         told = (work / "metrics.jsonl").read_text(encoding="utf-8")
         (part / "metrics.jsonl").write_text(systems.told_once(told), encoding="utf-8")
-        if (work / "tensorboard").is_dir():
-            shutil.copytree(work / "tensorboard", part / "tensorboard")
-        run = replace(plan.run, seconds=round(seconds, 3), notes=plan.run.notes | resumed)
+        for name in ("tensorboard", "wandb"):
+            if (work / name).is_dir():
+                shutil.copytree(work / name, part / name)
+        run = replace(plan.run, seconds=round(seconds, 3), notes=plan.run.notes | dict(notes))
         run.write(part / "run.json")
-    shutil.rmtree(work)
     return run
 
 

@@ -13,9 +13,15 @@ from topfive.records import BadInput
 
 
 def crop_flip(
-    images: NDArray[np.uint8], crop_px: int, *, seed: int, epoch: int, positions: NDArray[np.integer[Any]]
+    images: NDArray[np.uint8],
+    crop_px: int,
+    *,
+    seed: int,
+    epoch: int,
+    positions: NDArray[np.integer[Any]],
+    mirror: bool = True,
 ) -> NDArray[np.uint8]:
-    """A random crop of each image, mirrored half of the time: uint8 [n, H, W, 3] -> [n, crop, crop, 3].
+    """A random crop of each image, mirrored half of the time (or never): uint8 [n, H, W, 3] -> [n, crop, crop, 3].
 
     `positions` are the images' places in their split (Krizhevsky, Sutskever and Hinton 2012, section 4.1).
     """
@@ -26,12 +32,12 @@ def crop_flip(
         raise BadInput(f"{n} images have {len(positions)} positions", where="crop_flip")
     top = integers(draws("crop top", seed, epoch, positions), height - crop_px + 1)
     left = integers(draws("crop left", seed, epoch, positions), width - crop_px + 1)
-    mirrored = mirrors(seed, epoch, positions)
+    mirrored = mirrors(seed, epoch, positions) & mirror
     out = np.empty((n, crop_px, crop_px, 3), dtype=np.uint8)
     # A loop of block copies: fancy indexing would gather 3-byte pixels one by one, several times slower.
-    for i, (y, x, mirror) in enumerate(zip(top, left, mirrored, strict=True)):
+    for i, (y, x, turned) in enumerate(zip(top, left, mirrored, strict=True)):
         crop = images[i, y : y + crop_px, x : x + crop_px]
-        out[i] = crop[:, ::-1] if mirror else crop
+        out[i] = crop[:, ::-1] if turned else crop
     return out
 
 

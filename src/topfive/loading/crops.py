@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -121,9 +121,10 @@ class CroppedPictures(Pictures):
         self._lock = threading.Lock()
 
     def seen(self, i: int, view: View) -> NDArray[np.uint8]:
-        """Crop i, uint8 [crop, crop, 3]."""
+        """Crop i as large as the view's, uint8 [crop, crop, 3]: members of an ensemble see the same places."""
         picture = int(self._of[i])
-        return show(self._picture(picture, view), self._plans[picture][i - int(self.starts[picture])], view)
+        crop = replace(self._plans[picture][i - int(self.starts[picture])], width=view.crop_px, height=view.crop_px)
+        return show(self._picture(picture, view), crop, view)
 
     def take(self, positions: NDArray[np.integer[Any]] | NDArray[np.bool_]) -> Pictures:
         """Not offered: crops belong together."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +19,8 @@ from topfive.loading.headers import MAX_BYTES, BadImage
 from topfive.loading.views import apply_view
 from topfive.records import UNKNOWN, BadInput, Batch, ClassList, Dataset, Manifest, Progress, View, silent
 
+_CORES = max(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2)
+"""Threads that decode: one a usable core."""
 _AHEAD = 2
 """Batches in work while the caller holds one: enough to keep the threads busy, and memory stays flat."""
 _RUN = 16
@@ -36,7 +39,7 @@ class Pictures:
     manifest: Manifest
     dataset: Dataset
 
-    def __init__(self, dataset: Dataset, manifest: Manifest, *, labels: bool = True, workers: int = 2) -> None:
+    def __init__(self, dataset: Dataset, manifest: Manifest, *, labels: bool = True, workers: int = _CORES) -> None:
         if workers < 1:
             raise BadInput(f"{workers} threads cannot decode", where="workers", fix="Use 1 or more")
         if not labels:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -97,6 +97,8 @@ class GoogLeNet(nn.Module):
     Inputs are [n, 3, h, w] in grey levels about their mean, of any size but in training with `heads`, whose full layers
     want `input_px`.
     """
+
+    other_heads: ClassVar[tuple[str, ...]] = ("heads",)
 
     def __init__(
         self,

@@ -47,7 +47,7 @@ def scores_under(
     if protocol.crops == "dense" and hasattr(getattr(fitted, "network", None), "dense"):
         return _dense(fitted, pictures, protocol, progress)
     out = np.empty((len(pictures), len(fitted.classes)), dtype=np.float32)
-    largest = 1
+    largest = len(crops(protocol, fitted.view.crop_px, *size_of(pictures, 0))) if len(pictures) else 1
     start = 0
     while start < len(pictures):
         n = max(1, min(len(pictures) - start, _TOGETHER // largest))

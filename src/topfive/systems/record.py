@@ -18,7 +18,11 @@ class Record:
 
     def __init__(self, folder: Path, name: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._lines = (folder / "metrics.jsonl").open("a", encoding="utf-8")
+        self._lines = (folder / "metrics.jsonl").open("a+", encoding="utf-8")
+        self._lines.seek(0)
+        told = self._lines.read()
+        if told and not told.endswith("\n"):
+            self._lines.write("\n")  # a line was torn by a kill
         self._board = _board(folder / "tensorboard")
         self._wandb = _wandb(folder, name)
         self._count = 0
@@ -51,7 +55,10 @@ def told_once(text: str) -> str:
     """The lines of a resumed fit: what was told again after a kill replaces what was told before."""
     rows: dict[Any, str] = {}
     for number, line in enumerate(text.splitlines()):
-        values = json.loads(line)
+        try:
+            values = json.loads(line)
+        except ValueError:
+            continue  # torn by a kill
         key = ("step", values["step"], "spike" in values) if "step" in values else ("line", number)
         rows.pop(key, None)
         rows[key] = line

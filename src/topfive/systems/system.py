@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
@@ -97,15 +98,24 @@ def override(recipe: Any, overrides: Mapping[str, str]) -> Any:
     return replace(recipe, **changed)
 
 
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("must be a finite number")
+    return value
+
+
 def _parse(key: str, text: str, now: Any, hint: Any) -> Any:
     kind = type(now)
     try:
         if kind is bool:
             return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
         if kind in (int, float, str):
-            return kind(text)
-        if kind is tuple and (element := get_args(hint)[0]) in (int, float, str):
-            return tuple(element(part) for part in text.split(",") if part)
+            return _finite(kind(text))
+        if kind is tuple and (elements := get_args(hint))[0] in (int, float, str):
+            parts = [part for part in text.split(",") if part]
+            if elements[-1] is not Ellipsis and len(parts) != len(elements):
+                raise ValueError(f"needs {len(elements)} values")
+            return tuple(_finite(elements[0](part)) for part in parts)
     except (ValueError, KeyError) as error:
         raise BadInput(
             f"is no {kind.__name__}", where=f"--set {key}={text}", fix=f"The value now is {now!r}"

@@ -13,9 +13,14 @@ import torch
 def seeded(seed: int, *path: str | int, device: str | torch.device = "cpu") -> Iterator[None]:
     """Run the body on a stream of its own that starts from (seed, path); the caller's stream goes on as it was."""
     place = torch.device(device)
-    with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
-        reseed(seed, *path, device=place)
-        yield
+    metal = torch.mps.get_rng_state() if place.type == "mps" else None
+    try:
+        with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
+            reseed(seed, *path, device=place)
+            yield
+    finally:
+        if metal is not None:
+            torch.mps.set_rng_state(metal)
 
 
 def reseed(seed: int, *path: str | int, device: str | torch.device = "cpu") -> None:
@@ -26,5 +31,8 @@ def reseed(seed: int, *path: str | int, device: str | torch.device = "cpu") -> N
     digest = hashlib.blake2b(":".join(map(str, (seed, *path))).encode(), digest_size=8).digest()
     value = int.from_bytes(digest, "little") >> 1
     torch.default_generator.manual_seed(value)
-    if torch.device(device).type == "cuda":
+    kind = torch.device(device).type
+    if kind == "cuda":
         torch.cuda.manual_seed(value)
+    elif kind == "mps":
+        torch.mps.manual_seed(value % 2**63)

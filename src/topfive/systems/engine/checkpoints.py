@@ -19,16 +19,21 @@ _KEPT = 2
 def save_checkpoint(folder: Path, step: int, tensors: dict[str, torch.Tensor], fit: str) -> None:
     """Write the state after `step` updates of the fit with digest `fit`: first the tensors, then the note that counts.
 
-    Older checkpoints than the one before are removed once the new one has been read back.
+    Then older checkpoints than the one before go, later ones (which were damaged and passed over), and tensors that a
+    kill has left without a note.
     """
     path = folder / f"step-{step:09d}.safetensors"
     with replacing(path) as part:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, part)
     note = {"step": step, "fit": fit, "sha256": _digest(path)}
     write_text(path.with_suffix(".json"), json.dumps(note, indent=1) + "\n")
-    for old in _notes(folder)[:-_KEPT]:
-        old.unlink()
-        old.with_suffix(".safetensors").unlink(missing_ok=True)
+    kept = [place for place in _notes(folder) if place <= path.with_suffix(".json")][-_KEPT:]
+    for place in _notes(folder):
+        if place not in kept:
+            place.unlink()
+    for weights in folder.glob("step-*.safetensors"):
+        if weights.with_suffix(".json") not in kept:
+            weights.unlink()
 
 
 def newest_checkpoint(folder: Path, fit: str) -> tuple[int, dict[str, torch.Tensor]] | None:

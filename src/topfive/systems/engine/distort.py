@@ -43,7 +43,8 @@ def erase(
 ) -> torch.Tensor:
     """Zero (the mean colour, after normalisation) in a rectangle of `share` of the pictures, in place.
 
-    It covers 2 to 33 % of the picture, with a side ratio from [0.3, 3.3] (Zhong et al., arXiv:1708.04896).
+    It covers 2 to 33 % of the picture, with a side ratio from [0.3, 3.3]: torchvision's numbers for Zhong et al.,
+    arXiv:1708.04896.
     """
     height, width = inputs.shape[2:]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def export(fitted: FittedNetwork, out: Path) -> float:
     """
     if out.suffix == ".safetensors":
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in fitted.network.state_dict().items()}
-        about = {"classes": "\n".join(fitted.classes.wnids), "view": str(fitted.view.to_json())}
+        about = {"classes": "\n".join(fitted.classes.wnids), "view": json.dumps(fitted.view.to_json())}
         with replacing(out) as part:
             save_file(tensors, part, metadata=about)
         return 0.0

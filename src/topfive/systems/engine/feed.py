@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -35,27 +35,31 @@ class Work:
 
 
 class Feed:
-    """The updates of a fit in order. Batches are of nearly equal size and visit each picture once an epoch: a last
-    batch of one picture would break batch normalisation."""
+    """The updates of a fit in order. Batches are of equal size but for one picture, and visit each picture once an
+    epoch: a last batch of one picture would break batch normalisation."""
 
     def __init__(self, store: Store, settings: Training, seed: int, processes: Processes) -> None:
         self.store, self.settings, self.seed, self.processes = store, settings, seed, processes
         self.n_steps = math.ceil(len(store) / settings.batch_size)
-        self.batch_size = math.ceil(len(store) / self.n_steps)
-        if self.smallest < 2 * processes.world and processes.world > 1:
+        smallest = len(store) // self.n_steps
+        least = min(
+            len(range(smallest)[Processes(r, processes.world, processes.device).share(smallest)])
+            for r in range(processes.world)
+        )
+        if least < 2 * settings.accumulate and (processes.world > 1 or settings.accumulate > 1):
             raise BadInput(
-                f"leaves {self.smallest} pictures to {processes.world} processes in the last batch",
+                f"leaves {least} pictures of a batch to a process, which works them in {settings.accumulate} parts",
                 where="recipe",
                 row="batch_size",
-                fix=f"Use at least {2 * processes.world}, or fewer processes",
+                fix="Use larger batches, fewer parts (accumulate) or fewer processes",
             )
 
-    @property
-    def smallest(self) -> int:
-        """Pictures of the smallest batch."""
-        return len(self.store) - (self.n_steps - 1) * self.batch_size
+    def bounds(self, place: int) -> tuple[int, int]:
+        """Where the place-th batch of an epoch begins and ends."""
+        n = len(self.store)
+        return place * n // self.n_steps, (place + 1) * n // self.n_steps
 
-    def work(self, first: int, last: int) -> Iterator[Work]:
+    def work(self, first: int, last: int) -> Generator[Work, None, None]:
         """Updates first .. last - 1, counted over the whole run."""
         ready: queue.Queue[Work | BaseException | None] = queue.Queue(_AHEAD)
         stop = threading.Event()
@@ -90,7 +94,8 @@ class Feed:
     def prepared(self, step: int) -> Work:
         """The pictures of one update, cut, mirrored and augmented as far as uint8 goes."""
         epoch, place = divmod(step, self.n_steps)
-        batch = self._order(epoch)[place * self.batch_size : (place + 1) * self.batch_size]
+        begin, end = self.bounds(place)
+        batch = self._order(epoch)[begin:end]
         positions = batch[self.processes.share(len(batch))]
         images = self._cut(self.store.take(positions), epoch, positions)
         settings = self.settings
@@ -108,8 +113,8 @@ class Feed:
         settings, px = self.settings, self.store.view.crop_px
         crop, out = settings.train_crop_px, settings.crop_px(epoch)
         drawn = {"seed": self.seed, "epoch": epoch, "positions": positions}
-        if settings.crop == "random" and settings.smallest_scale == 1.0 and settings.mirror and out == crop:
-            return crop_flip(images, crop, **drawn)  # type: ignore[arg-type]
+        if settings.crop == "random" and settings.smallest_scale == 1.0 and out == crop:
+            return crop_flip(images, crop, mirror=settings.mirror, **drawn)  # type: ignore[arg-type]
         boxes = (
             area_boxes(px, settings.smallest_area, **drawn)  # type: ignore[arg-type]
             if settings.crop == "area"

@@ -67,10 +67,12 @@ class FittedNetwork:
         keep_freed_memory()
         batches = (batch.images for batch in pictures.batches(self.view, batch_size))
         found: list[NDArray[np.float32]] = []
+        done = 0
         with seen_by_head(self.network) as forward:
             for part in slice_scores(forward, batches, self.view, self.device):
                 found.append(part)
-                progress("features", sum(map(len, found)), len(pictures), "images")
+                done += len(part)
+                progress("features", done, len(pictures), "images")
         return np.concatenate(found)
 
     def save(self, folder: Path) -> None:

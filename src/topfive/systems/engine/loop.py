@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict
 from typing import Any, cast
 
@@ -37,6 +37,8 @@ _SPIKE = 3.0
 """A loss this many times the usual one is a spike: it is told, and no checkpoint is written until it has passed."""
 _SETTLED = 20
 """Updates before the usual loss is known."""
+_PASSED = 200
+"""Updates after which a spike that lasts is the usual loss."""
 
 
 def train(
@@ -51,10 +53,11 @@ def train(
 ) -> Weights:
     """Train the network and return its weights (also left in it); `tune` is only measured, it chooses nothing.
 
-    The same seed gives the same weights on one machine with one number of processes and threads and one version of
-    torch. With `log.checkpoints` the state is kept now and then, and a second call goes on from there to the same
-    weights. Under torchrun the processes share each batch. Raises WorkFailed naming the update where the loss or a
-    weight is no finite number; the last checkpoint then holds the state before.
+    The same seed gives the same weights on one machine's CPU with one number of processes and threads and one version
+    of torch (on CUDA some of torch's kernels add in an order of their own). With `log.checkpoints` the state is kept
+    now and then, and a second call goes on from there to the same weights. Under torchrun the processes share each
+    batch. Raises WorkFailed naming the update where the loss or a weight is no finite number; the last checkpoint then
+    holds the state before.
     """
     settings.check()
     keep_freed_memory()
@@ -66,8 +69,9 @@ def train(
 
 
 def _deciding(settings: Training) -> dict[str, Any]:
-    """The settings that decide the weights; how much is cached and how often the state is kept do not."""
-    return {k: v for k, v in asdict(settings).items() if k not in ("cache_mb", "checkpoint_minutes")}
+    """The settings that decide the weights; how much is cached, how often the state is kept and where the first weights
+    lay do not (those are in the state)."""
+    return {k: v for k, v in asdict(settings).items() if k not in ("cache_mb", "checkpoint_minutes", "init")}
 
 
 class _Job:
@@ -105,15 +109,17 @@ class _Job:
         self.forward = spread(self.network, settings, processes)
         self.state = State(self.network, optimiser(self.network, settings, fused=not sharded), settings.average_decay)
         self.colours = principal_colours(store) if settings.colour_sigma else None
-        self.loss = torch.zeros((), dtype=torch.float64, device="cpu")
-        self.usual, self.spiking, self.saved_at = math.nan, False, log.clock()
+        # This process's losses of the epoch added up, and how many pictures they are of.
+        self.loss, self.counted = 0.0, 0
+        self.usual, self.settled, self.spiking, self.saved_at = 0.0, 0, 0, log.clock()
 
     def run(self) -> None:
         """All updates that are still to be done."""
         done, last = self._resume(), self.settings.epochs * self.n_steps
-        with seeded(self.seed, "training", device=self.device):
+        # Closing: an exception leaves no thread behind that still cuts pictures.
+        with seeded(self.seed, "training", device=self.device), closing(self.feed.work(done, last)) as feed:
             began, waited, seen = self.log.clock(), 0.0, 0
-            for work, waiting in self._timed(self.feed.work(done, last)):
+            for work, waiting in self._timed(feed):
                 if work.step == done or work.step % self.n_steps == 0:
                     began, waited, seen = self.log.clock() - waiting, 0.0, 0
                     self._begin_epoch(work.step % self.n_steps == 0)
@@ -138,8 +144,7 @@ class _Job:
 
     def _progress(self, work: Work) -> tuple[int, int]:
         whole = len(self.ids)
-        done = work.epoch * whole + min(whole, (work.step % self.n_steps + 1) * self.feed.batch_size)
-        return done, self.settings.epochs * whole
+        return work.epoch * whole + self.feed.bounds(work.step % self.n_steps)[1], self.settings.epochs * whole
 
     def _begin_epoch(self, anew: bool) -> None:
         if self.settings.freeze:
@@ -147,15 +152,16 @@ class _Job:
         else:
             self.network.train()
         if anew:
-            self.loss.zero_()
+            self.loss, self.counted = 0.0, 0
 
     def _end_epoch(self, work: Work, rate: float, spent: tuple[float, float, int]) -> None:
         """Tell what the epoch was like: `spent` are its seconds, those of waiting for pictures, and its pictures."""
         seconds, waited, seen = spent
-        loss = float(self.processes.total(self.loss.to(self.device)))
+        told = self.processes.total(torch.tensor([self.loss, float(self.counted)], device=self.device))
+        loss = float(told[0]) / max(float(told[1]), 1.0)
         if not all(bool(torch.isfinite(p).all()) for p in self.network.parameters()):
             raise self._diverged("a weight is not finite", work)
-        measured = {"epoch": work.epoch + 1, "step": work.step + 1, "loss": loss / len(self.ids), "lr": rate}
+        measured = {"epoch": work.epoch + 1, "step": work.step + 1, "loss": loss, "lr": rate}
         measured["images_per_s"] = seen / max(seconds, 1e-9)
         measured["waiting_share"] = waited / max(seconds, 1e-9)
         if len(self.tune_labels):
@@ -173,7 +179,7 @@ class _Job:
         inputs, targets = self._inputs(work)
         self.state.optimiser.zero_grad(set_to_none=True)
         parts = np.array_split(np.arange(len(inputs)), min(settings.accumulate, len(inputs)))
-        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        total = torch.zeros((), device=self.device)
         for i, rows in enumerate(parts):
             part = slice(int(rows[0]), int(rows[-1]) + 1)
             with self._waiting(last=i == len(parts) - 1):
@@ -182,7 +188,7 @@ class _Job:
                 loss = loss_sum(outputs, targets[part], settings)
                 # Processes average their gradients: times their number it is the sum, over all pictures the mean.
                 (loss * (self.processes.world / work.whole)).backward()  # type: ignore[no-untyped-call]
-            total += loss.detach().double()
+            total += loss.detach()
         if settings.clip_norm:
             nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip_norm)
         self.state.optimiser.step()
@@ -209,7 +215,7 @@ class _Job:
         if settings.erasing:
             inputs = erase(inputs, settings.erasing, **drawn)
         targets = torch.from_numpy(self.labels[work.positions]).to(device)
-        if settings.mixup or settings.cutmix:
+        if strength * (settings.mixup + settings.cutmix) > 0:
             return mix(
                 inputs, targets, self.n_classes, (settings.mixup * strength, settings.cutmix * strength), **drawn
             )
@@ -220,10 +226,10 @@ class _Job:
         mean = loss / max(1, len(work.positions))
         if not math.isfinite(mean):
             raise self._diverged(f"the loss is {mean}", work)
-        self.loss += loss
+        self.loss, self.counted = self.loss + loss, self.counted + len(work.positions)
         self.state.move_average(work.step)
-        settled = work.step >= _SETTLED and math.isfinite(self.usual)
-        spiking = settled and mean > _SPIKE * self.usual and mean > self.usual + 2.0
+        high = self.settled >= _SETTLED and mean > _SPIKE * self.usual and mean > self.usual + 2.0
+        spiking = self.spiking + 1 if high and self.spiking < _PASSED else 0
         if spiking and not self.spiking and self.processes.first:
             self.log.metrics({"step": work.step + 1, "spike": mean, "usual_loss": self.usual})
             warnings.warn(
@@ -233,15 +239,24 @@ class _Job:
             )
         self.spiking = spiking
         if not spiking:
-            self.usual = mean if math.isnan(self.usual) else 0.95 * self.usual + 0.05 * mean
+            fresh = self.settled == 0 or high
+            self.usual, self.settled = mean if fresh else 0.95 * self.usual + 0.05 * mean, self.settled + 1
 
     def _tune_error(self) -> float:
-        """Top-1 error on the tune split, measured with the weights that would be kept."""
+        """Top-1 error on the tune split, measured with the weights that would be kept; processes share the pictures."""
         self.network.eval()
-        images = self.tune_store.batches(np.arange(len(self.tune_labels)), 64)
+        rows = np.arange(len(self.tune_labels))
+        if self.settings.parallel == "ddp":  # under FSDP all of them must see as many
+            rows = rows[self.processes.rank :: self.processes.world]
+        wrong = 0
         with self.state.averaged() as network:
-            logits = np.concatenate(list(slice_scores(network, images, self.settings.view, self.device)))
-        return float(np.mean(logits.argmax(axis=1) != self.tune_labels))
+            images = self.tune_store.batches(rows, 64)
+            for logits in slice_scores(network, images, self.settings.view, self.device):
+                wrong += int((logits.argmax(axis=1) != self.tune_labels[rows[: len(logits)]]).sum())
+                rows = rows[len(logits) :]
+        if self.settings.parallel == "ddp":
+            wrong = int(self.processes.total(torch.tensor(float(wrong), device=self.device)))
+        return wrong / len(self.tune_labels)
 
     def _diverged(self, what: str, work: Work) -> WorkFailed:
         first = ", ".join(self.ids[i] for i in work.positions[:3])
@@ -254,16 +269,17 @@ class _Job:
 
     def _due(self) -> bool:
         """Whether it is time for a checkpoint; the first process's clock decides."""
-        if self.log.checkpoints is None or self.spiking:
+        if self.log.checkpoints is None:
             return False
-        due = self.log.clock() - self.saved_at >= 60.0 * self.settings.checkpoint_minutes
+        due = not self.spiking and self.log.clock() - self.saved_at >= 60.0 * self.settings.checkpoint_minutes
         # Only where processes hold parts of the tensors must all of them stop for it.
         return self.processes.agreed(due) if self.settings.parallel == "fsdp" else due and self.processes.first
 
     def _save(self, step: int) -> None:
-        tensors = self.state.tensors() | {"progress.loss": self.loss}
+        progress = torch.tensor([self.loss, self.counted, self.usual, self.settled], dtype=torch.float64)
+        tensors = self.state.tensors() | {"progress.loss": progress}
         if self.processes.first and self.log.checkpoints is not None:
-            if not all(bool(torch.isfinite(t).all()) for name, t in tensors.items() if name.startswith("network.")):
+            if not all(bool(torch.isfinite(t).all()) for t in tensors.values()):
                 return
             save_checkpoint(self.log.checkpoints, step, tensors, self.fit)
         self.saved_at = self.log.clock()
@@ -274,8 +290,9 @@ class _Job:
         if found is None:
             return 0
         step, tensors = found
-        kept = tensors.pop("progress.loss")
-        # The sum over all processes' pictures so far was not gathered; the first one's goes on, for the log alone.
-        self.loss = kept if self.processes.first else torch.zeros_like(kept)
+        loss, counted, self.usual, settled = tensors.pop("progress.loss").tolist()
+        self.settled = int(settled)
+        if self.processes.first:  # the other processes' losses so far were not kept; the mean is of those that were
+            self.loss, self.counted = loss, int(counted)
         self.state.restore(tensors)
         return step

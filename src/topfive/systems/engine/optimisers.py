@@ -32,7 +32,7 @@ def optimiser(network: nn.Module, settings: Training, *, fused: bool = True) -> 
     elif settings.optimiser == "lars":
         made = Lars(groups, lr=settings.lr, momentum=settings.momentum, nesterov=settings.nesterov)
     else:
-        made = Lamb(groups, lr=settings.lr)
+        made = Lamb(groups, lr=settings.lr, max_grad_norm=None)  # `clip_norm` clips, if anything does
     return made
 
 

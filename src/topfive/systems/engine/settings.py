@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args, get_type_hints
@@ -64,7 +65,7 @@ class Training:
     rate_epochs: float = 2.4
     """`exponential` multiplies the rate by `rate_factor` every `rate_epochs`."""
     loss: Literal["cross_entropy", "binary"] = "cross_entropy"
-    """`binary`: each class is a yes-or-no question (ResNet strikes back)."""
+    """`binary`: each class is a yes-or-no question; mixed pictures keep the shares of their labels."""
     label_smoothing: float = 0.0
     auxiliary: float = 0.3
     """Weight of each auxiliary head's loss, for networks that return a tuple in training."""
@@ -108,6 +109,10 @@ class Training:
         self.view.check()
         kinds = get_type_hints(type(self))
         for field in fields(self):
+            value = getattr(self, field.name)
+            numbers = [x for x in (value if isinstance(value, tuple) else (value,)) if isinstance(x, float)]
+            if not all(map(math.isfinite, numbers)):
+                raise self._refusal(field.name)
             allowed = get_args(kinds[field.name])
             if isinstance(getattr(self, field.name), str) and allowed and getattr(self, field.name) not in allowed:
                 raise self._refusal(field.name)
