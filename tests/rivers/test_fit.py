@@ -112,14 +112,15 @@ def test_torchrun_makes_one_run_folder(drawn: Dataset, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "topfive"]
     settings = [f"--set={key}={value}" for key, value in QUICK.items()]
     done = subprocess.run(
-        [*command, "train", "resnet", str(drawn.root), "--out", str(tmp_path / "run"), *settings],
+        [*command, "train", "resnet", str(drawn.root), "--out", str(tmp_path / "run"), "--json", *settings],
         check=False,
         capture_output=True,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert Run.read(tmp_path / "run" / "run.json").system == "resnet"
+    run = Run.read(tmp_path / "run" / "run.json")
+    assert json.loads(done.stdout)["run"] == run.run_id, "one process tells, once"
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
@@ -130,3 +131,42 @@ def test_more_crops_have_another_fingerprint(run: Path, drawn: Dataset) -> None:
     assert timing["crops"] == "10-crop"
     assert one.view != ten.view
     assert one.ids == ten.ids
+
+
+@pytest.mark.parametrize("setting", ["lr=nan", "lr=inf", "epochs=0", "width=-4", "width=x", "colour=1", "stem=5"])
+def test_settings_that_cannot_be_are_refused_and_leave_nothing(setting: str, drawn: Dataset, tmp_path: Path) -> None:
+    key, _, value = setting.partition("=")
+    with pytest.raises(BadInput):
+        flows.fit_system("resnet", drawn, tmp_path / "run", options=flows.Options(settings={key: value}))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_two_fits_of_one_run_do_not_meet(drawn: Dataset, tmp_path: Path) -> None:
+    from topfive.flows.fit import _alone, fit, plan_fit
+
+    plan = plan_fit("resnet", drawn, options=options())
+    with _alone(tmp_path / f".{plan.run.run_id}.fit"):
+        with pytest.raises(BadInput, match="another process"):
+            fit(plan, tmp_path / "run")
+    fit(plan, tmp_path / "run")
+
+
+def test_memory_and_checkpoints_are_no_part_of_a_runs_id(drawn: Dataset) -> None:
+    from topfive.flows.fit import plan_fit
+
+    ids = {
+        plan_fit("resnet", drawn, options=options(**settings)).run.run_id
+        for settings in ({}, {"cache_mb": "1"}, {"checkpoint_minutes": "3"})
+    }
+    assert len(ids) == 1
+
+
+@pytest.mark.slow
+def test_members_with_unlike_crops_are_tested_with_ten(drawn: Dataset, tmp_path: Path) -> None:
+    flows.fit_system("resnet", drawn, tmp_path / "a", options=options())
+    flows.fit_system("alexnet", drawn, tmp_path / "b", options=flows.Options(settings={"epochs": "1", "stem": "9,2,0"}))
+    members = ",".join(str(tmp_path / name) for name in "ab")
+    flows.fit_system("ensemble", drawn, tmp_path / "both", options=flows.Options(settings={"members": members}))
+    made, _ = flows.predict(str(tmp_path / "both"), drawn, "val", how=flows.Inference(crops="10-crop"))
+    assert len(made) == 36

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -24,8 +25,10 @@ torch = pytest.importorskip("torch")
 from topfive.systems import engine  # noqa: E402
 from topfive.systems.engine.chance import reseed, seeded  # noqa: E402
 from topfive.systems.engine.checkpoints import newest_checkpoint, save_checkpoint  # noqa: E402
+from topfive.systems.engine.feed import Feed  # noqa: E402
 from topfive.systems.engine.optimisers import layer, optimiser, set_rate  # noqa: E402
 from topfive.systems.engine.pixels import Store, colour_shift, floats, principal_colours  # noqa: E402
+from topfive.systems.engine.processes import Processes  # noqa: E402
 from topfive.systems.engine.schedules import learning_rate  # noqa: E402
 
 VIEW = View(32, 28, "bilinear", mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
@@ -449,3 +452,65 @@ def test_a_spike_is_told_and_named(drawn: Dataset) -> None:
             trained(drawn, wild, log=FitLog(metrics=lambda values: told.append(dict(values))))
     spikes = [row for row in told if "spike" in row]
     assert spikes and spikes[0]["spike"] > 3 * spikes[0]["usual_loss"]
+
+
+# What a hostile reader found
+
+
+@pytest.mark.parametrize(("n", "batch_size"), [(101, 10), (54, 16), (7, 100), (1_281_167, 256)])
+def test_batches_are_equal_but_for_one_picture_and_cover_all(n: int, batch_size: int, drawn: Dataset) -> None:
+    feed = Feed(Sized(n), replace(SETTINGS, batch_size=batch_size), 0, Processes(0, 1, torch.device("cpu")))  # type: ignore[arg-type]
+    bounds = [feed.bounds(place) for place in range(feed.n_steps)]
+    sizes = {end - begin for begin, end in bounds}
+    assert bounds[0][0] == 0 and bounds[-1][1] == n
+    assert all(a[1] == b[0] for a, b in itertools.pairwise(bounds))
+    assert max(sizes) - min(sizes) <= 1
+    assert max(sizes) <= batch_size
+
+
+class Sized:
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    def __len__(self) -> int:
+        return self.n
+
+
+def test_parts_of_less_than_two_pictures_are_refused() -> None:
+    for world, accumulate, fits in ((1, 8, True), (1, 9, False), (2, 4, True), (2, 5, False), (9, 1, False)):
+        settings = replace(SETTINGS, batch_size=16, accumulate=accumulate)
+        made = Sized(64), settings, 0, Processes(0, world, torch.device("cpu"))
+        if fits:
+            Feed(*made)  # type: ignore[arg-type]
+        else:
+            with pytest.raises(BadInput, match="pictures of a batch to a process"):
+                Feed(*made)  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_mixing_of_no_strength_at_first_trains(drawn: Dataset) -> None:
+    losses: list[float] = []
+    settings = replace(SETTINGS, mixup=0.4, sizes=(16, 24), weakest=0.0)
+    trained(drawn, settings, log=FitLog(metrics=lambda values: losses.append(values["loss"])))
+    assert np.isfinite(losses).all()
+
+
+def test_saving_removes_later_checkpoints_and_tensors_without_a_note(tmp_path: Path) -> None:
+    for step in (10, 20, 30):
+        save_checkpoint(tmp_path, step, {"a": torch.ones(2)}, "fit")
+    for step in (20, 30):
+        (tmp_path / f"step-{step:09d}.safetensors").write_bytes(b"damaged")
+    (tmp_path / "step-000000002.safetensors").write_bytes(b"no note")
+    save_checkpoint(tmp_path, 5, {"a": torch.zeros(2)}, "fit")
+    found = newest_checkpoint(tmp_path, "fit")
+    assert found is not None and found[0] == 5
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-000000005.json", "step-000000005.safetensors"]
+
+
+@pytest.mark.parametrize("field", ["lr", "weight_decay", "mixup", "colour_sigma", "auxiliary"])
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_numbers_without_end_are_refused(field: str, value: float) -> None:
+    with pytest.raises(BadInput, match=field):
+        replace(SETTINGS, **{field: value}).check()  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="drops"):
+        replace(SETTINGS, drops=(value,)).check()

@@ -34,6 +34,14 @@ def test_what_was_told_again_after_a_kill_stands_once() -> None:
     assert [json.loads(line) for line in told_once(text).splitlines()] == [lines[i] for i in (0, 2, 3, 4)]
 
 
+def test_a_line_torn_by_a_kill_spoils_no_other(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss": 2}\n{"step": 2, "lo')
+    with Record(tmp_path, "a-run") as record:
+        record({"step": 2, "loss": 1})
+    told = told_once((tmp_path / "metrics.jsonl").read_text())
+    assert [json.loads(line)["step"] for line in told.splitlines()] == [1, 2]
+
+
 def test_weights_and_biases_is_told_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[Any] = []
     fake = types.ModuleType("wandb")
