@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results" / "training.md"
-SAME_EPOCHS = 4
+SAME_EPOCHS = 3
 
 
 def run(side: str, place: Path, seed: int, epochs: int, out: Path, *kind: str) -> dict[str, Any]:

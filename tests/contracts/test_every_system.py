@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from topfive import systems
 from topfive.loading import Pictures
-from topfive.records import Dataset, Run, View
+from topfive.records import PROTOCOLS, Dataset, Run, View
 from topfive.systems.predict import load_fitted
+from topfive.systems.protocols import scores_under
 from toy.drawn import drawn_set, pictures
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -192,6 +193,17 @@ def test_a_saved_system_is_the_same_when_loaded(name: str, learn: Callable[[str]
     np.testing.assert_array_equal(loaded.scores(pictures(drawn, "val", labels=False)), learnt.scores)
     kinds = {path.suffix for path in (learnt.folder / "weights").rglob("*") if path.is_file()}
     assert kinds <= {".safetensors", ".json", ".npz", ".npy", ".parquet", ".tsv"}, "no pickles"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("protocol", ["10-crop", "dense"])
+@pytest.mark.parametrize("name", NAMES)
+def test_it_answers_under_other_test_protocols(
+    name: str, protocol: str, learn: Callable[[str], Learnt], drawn: Dataset
+) -> None:
+    two = pictures(drawn, "val", labels=False).take(np.arange(2))
+    found = scores_under(learn(name).fitted, two, PROTOCOLS[protocol])
+    np.testing.assert_allclose(np.exp(found).sum(axis=1), 1.0, rtol=1e-4)
 
 
 @pytest.mark.slow
