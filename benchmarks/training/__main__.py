@@ -50,7 +50,7 @@ def main() -> None:
         "",
         f"timm {rates[0]:.0f} images/s, topfive {rates[1]:.0f}: **{rates[1] / rates[0]:.2f} x**.",
         "",
-        f"## The same {minutes:g} minutes, each by its own recipe",
+        f"## Whole runs of at most {minutes:g} minutes, each by its own recipe",
         "",
         "| seed | timm epochs | timm error % | topfive epochs | topfive error % |",
         "| --- | --- | --- | --- | --- |",
