@@ -37,7 +37,7 @@ SHORTER: dict[str, dict[str, str]] = {
     "efficientnet": {"epochs": "14"},
     "vit": {"epochs": "22", "batch_size": "16"},
     "efficientnet_v2": {"epochs": "12"},
-    "convnext": {"epochs": "16", "batch_size": "16", "lr": "0.002"},
+    "convnext": {"epochs": "24", "batch_size": "16", "lr": "0.002"},
     "zero_shot": {"epochs": "12", "batch_size": "16"},
     "dino": {"epochs": "1", "mean_patch": "true", "jitter": "0.5,0.5,0.5,0.45", "penalties": "0.1,0.01,0.001"},
     "xrce": {"n_sampled": "8000"},

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import shutil
+import threading
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -253,6 +254,7 @@ def killed_and_resumed(
     for images in kills:
         with pytest.raises(_KilledError):
             trained(drawn, settings, log=_killed_after(images, folder))
+        assert "feed" not in [thread.name for thread in threading.enumerate()]
     epochs: list[float] = []
     log = FitLog(metrics=lambda values: epochs.append(values["epoch"]), checkpoints=folder)
     return trained(drawn, settings, log=log), epochs
