@@ -8,13 +8,12 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
 from topfive.records import Dataset, View
-from topfive.systems import FitLog, engine
+from topfive.systems import FitLog, engine, farewell
 from topfive.systems.engine.chance import seeded
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -71,7 +70,7 @@ def main() -> None:
     if first:
         save_file({name: tensor.contiguous() for name, tensor in weights.items()}, out / "weights.safetensors")
         (out / "rows.json").write_text(json.dumps(rows))
-        np.save(out / "done.npy", np.array(1))
+    farewell()
 
 
 if __name__ == "__main__":

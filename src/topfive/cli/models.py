@@ -136,10 +136,10 @@ def train(
             now=_now(),
             progress=progress,
         )
-    if not landmarks.first_process():
-        return
-    facts = {"run": run.run_id, "folder": str(out), "seconds": round(run.seconds, 1), **run.notes}
-    print_json(facts) if json else print_facts(facts)
+    if landmarks.first_process():
+        facts = {"run": run.run_id, "folder": str(out), "seconds": round(run.seconds, 1), **run.notes}
+        print_json(facts) if json else print_facts(facts)
+    landmarks.farewell()
 
 
 def predict(
