@@ -18,8 +18,8 @@ from topfive.systems import FitLog, linear_probe
 from topfive.systems._arrays import read_arrays, write_arrays
 from topfive.systems.features.linear_svm import Linear
 from topfive.systems.features.logistic import fit_path
-from topfive.systems.features.probe_heads import RATES, choose_head, descend
-from topfive.systems.linear_probe import TINY, FittedProbe, choose, out_of_sample, stratified
+from topfive.systems.features.probe_heads import RATES, choose_head, choose_penalty, descend
+from topfive.systems.linear_probe import TINY, FittedProbe, out_of_sample, stratified
 from toy.drawn import drawn_set, pictures
 
 SMALL = replace(TINY, own_view=View(64, 64), penalties=(0.3, 0.03))
@@ -94,7 +94,7 @@ def test_rows_that_cannot_be_dealt_are_refused() -> None:
 def test_the_penalty_of_greatest_likelihood_on_tune_is_taken() -> None:
     lines: list[Mapping[str, float]] = []
     train, tune = heaps(60, 4, seed=0), heaps(200, 4, seed=0)
-    linear = choose(*train, *tune, 4, (10.0, 0.1, 1e-6), FitLog(metrics=lines.append))
+    linear = choose_penalty(*train, *tune, 4, (10.0, 0.1, 1e-6), FitLog(metrics=lines.append))
     assert [line["penalty"] for line in lines] == [10.0, 0.1, 1e-6]
     scores = linear(tune[0]).astype(np.float64)
     loss = np.log(np.exp(scores).sum(axis=1)) - scores[np.arange(200), tune[1]]

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from topfive.loading import Pictures
 from topfive.records import BadInput, Claim, ClassList, Progress, View, silent, write_text
 from topfive.systems._labels import labels_of
+from topfive.systems.features.score_fusion import fit_sum
 from topfive.systems.predict import load_fitted
 from topfive.systems.system import FitLog, Fitted, System
 
@@ -49,22 +50,7 @@ def fit_weights(scores: NDArray[np.float64], labels: NDArray[np.int64], mean: Me
     """The weights, none below zero, with the greatest likelihood of the labels; both problems are concave."""
     if mean == "probability":
         return _mixture_weights(scores, labels)
-    from scipy.optimize import minimize
-    from scipy.special import softmax
-
-    # Members come on any scale (margins, logits): at unit spread they start alike and are bounded alike.
-    spread = np.maximum(scores.std(axis=(1, 2)), 1e-12)
-    scaled = scores / spread[:, None, None]
-    right = scaled[:, np.arange(len(labels)), labels]
-
-    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        said = pool(scaled, weights, "log")[np.arange(len(labels)), labels]
-        share = softmax(np.tensordot(weights, scaled, axes=1), axis=1)
-        return -float(said.mean()), (scaled * share).sum(axis=2).mean(axis=1) - right.mean(axis=1)
-
-    start, bounds = np.full(len(scores), 1.0 / len(scores)), [(0.0, 100.0)] * len(scores)
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
-    return np.asarray(found.x / spread, dtype=np.float64)
+    return fit_sum(list(scores), labels)[0]
 
 
 def _mixture_weights(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -129,26 +129,13 @@ def fit(train: Pictures, tune: Pictures, recipe: Recipe, *, seed: int, log: FitL
     view, n_classes, inputs = recipe.own_view or backbone.view, len(train.classes), _FEATURES
     if recipe.head == "penalty":
         seen, held_out = (backbone.features(part, view, progress=log.progress, device=device) for part in (train, tune))
-        linear = choose(seen, labels, held_out, tune_labels, n_classes, recipe.penalties, log)
+        linear = choose_penalty(seen, labels, held_out, tune_labels, n_classes, recipe.penalties, log)
     else:
         many, held = (backbone.inputs(part, view, progress=log.progress, device=device) for part in (train, tune))
         inputs, linear = choose_head(
             (many, labels), (held, tune_labels), n_classes, steps=recipe.steps, seed=seed, log=log
         )
     return FittedProbe(linear, train.classes, view, device, backbone=backbone, inputs=inputs)
-
-
-def choose(
-    train: Floats,
-    labels: NDArray[np.int64],
-    tune: Floats,
-    tune_labels: NDArray[np.int64],
-    n_classes: int,
-    penalties: tuple[float, ...] = PENALTIES,
-    log: FitLog | None = None,
-) -> Linear:
-    """The probe of the penalty with the greatest likelihood of the held-out labels."""
-    return choose_penalty(train, labels, tune, tune_labels, n_classes, penalties, log)
 
 
 def out_of_sample(

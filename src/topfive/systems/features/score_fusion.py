@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
 
-
-def fit_sum(scores: Sequence[Floats], class_index: NDArray[np.integer]) -> tuple[NDArray[np.float64], float]:
+def fit_sum(
+    scores: Sequence[NDArray[np.floating[Any]]], class_index: NDArray[np.integer]
+) -> tuple[NDArray[np.float64], float]:
     """Weights [M] of at least zero of M arrays [n, K], and the loss of softmax(their weighted sum) that they leave.
 
     The problem is convex. Weights also set the scale of the sum, so that it can be read as logits.
