@@ -1,0 +1,127 @@
+"""Near duplicates: which pictures' fingerprints are so close that they show one photograph.
+
+Two steps. Hashes that differ in at most MOST_BITS of 64 are found exactly: cut into four bands of 16 bits, two such
+hashes agree in one band up to a quarter of the bits, so only bands that near are compared (one pair in about a hundred
+of all). Then the thumbnails of such a pair decide, since hashes of drawings and of flat pictures collide.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from topfive.dataset.fingerprints import CHROMA_PX, LUMA_PX
+
+MOST_BITS = 11
+_BANDS, _BAND_BITS = 4, 16
+_BAND_BITS_OFF = MOST_BITS // _BANDS
+_N_LUMA, _N_CHROMA = LUMA_PX**2, 2 * CHROMA_PX**2
+
+
+def components(
+    hashes: NDArray[np.uint64], thumbs: NDArray[np.uint8], *, most: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Link near duplicates: `root` int64 [n] (equal for pictures that are linked), and the links made, int64 [m, 2].
+
+    `hashes` uint64 [n] and `thumbs` uint8 [n, THUMB] as `Fingerprints` has them. `most` is the greatest `distance`.
+    Links join what is not joined yet, so there are at most n - 1; a link's pictures are near each other themselves.
+    """
+    n = len(hashes)
+    root = np.arange(n, dtype=np.int64)
+    links = np.empty((n, 2), dtype=np.int64)
+    made = 0
+    masks = np.array(sorted(_masks(), key=lambda mask: (int(mask).bit_count(), mask)), dtype=np.int64)
+    for band in range(_BANDS):
+        value = ((hashes >> np.uint64(band * _BAND_BITS)) & np.uint64(0xFFFF)).astype(np.int64)
+        order = np.argsort(value, kind="stable")
+        start = np.searchsorted(value[order], np.arange(2**_BAND_BITS + 1))
+        made = _link((order, start, masks), (hashes, thumbs), most, (root, links), made)
+    for i in range(n):
+        root[i] = _find(root, i)
+    return root, links[:made]
+
+
+def distance(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    """How far two thumbnails uint8 [THUMB] are apart, in grey levels.
+
+    The root mean square difference of brightness with the means taken out, weighed by how much contrast the flatter
+    one has (a flat sky is like any other, so there less is allowed), half that of colour, of which JPEG keeps less,
+    and a tenth of that of the means.
+    """
+    return float(_distance(a, b))
+
+
+def _masks() -> list[int]:
+    """All 16-bit values with at most `_BAND_BITS_OFF` bits set."""
+    return [
+        sum(1 << bit for bit in bits) for n in range(_BAND_BITS_OFF + 1) for bits in combinations(range(_BAND_BITS), n)
+    ]
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def _find(root: Any, i: Any) -> Any:
+    while root[i] != i:
+        root[i] = root[root[i]]
+        i = root[i]
+    return i
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def _n_bits(x: Any) -> Any:
+    x = x - ((x >> np.uint64(1)) & np.uint64(0x5555555555555555))
+    x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
+    x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return (x * np.uint64(0x0101010101010101)) >> np.uint64(56)
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def _distance(a: Any, b: Any) -> Any:
+    zero = np.int64(0)
+    total_a, total_b, square_a, square_b, cross, colour = zero, zero, zero, zero, zero, zero
+    for k in range(_N_LUMA):
+        x, y = np.int64(a[k]), np.int64(b[k])
+        total_a += x
+        total_b += y
+        square_a += x * x
+        square_b += y * y
+        cross += x * y
+    mean_a, mean_b = total_a / _N_LUMA, total_b / _N_LUMA
+    var_a = max(square_a / _N_LUMA - mean_a * mean_a, 0.0)
+    var_b = max(square_b / _N_LUMA - mean_b * mean_b, 0.0)
+    off = max(var_a + var_b - 2.0 * (cross / _N_LUMA - mean_a * mean_b), 0.0)
+    contrast = np.sqrt(min(var_a, var_b))
+    for k in range(_N_LUMA, _N_LUMA + _N_CHROMA):
+        step = np.int64(a[k]) - np.int64(b[k])
+        colour += step * step
+    return np.sqrt(off) * 40.0 / max(contrast, 4.0) + 0.5 * np.sqrt(colour / _N_CHROMA) + 0.1 * abs(mean_a - mean_b)
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def _link(bands: Any, looks: Any, most: float, forest: Any, made: int) -> int:
+    order, start, masks = bands
+    hashes, thumbs = looks
+    root, links = forest
+    for value in range(len(start) - 1):
+        if start[value] == start[value + 1]:
+            continue
+        for mask in masks:
+            other = value ^ mask
+            if other < value or start[other] == start[other + 1]:
+                continue
+            for p in range(start[value], start[value + 1]):
+                i = order[p]
+                for q in range(p + 1 if mask == 0 else start[other], start[other + 1]):
+                    j = order[q]
+                    if _n_bits(hashes[i] ^ hashes[j]) > MOST_BITS:
+                        continue
+                    a, b = _find(root, i), _find(root, j)
+                    if a == b or _distance(thumbs[i], thumbs[j]) > most:
+                        continue
+                    root[max(a, b)] = min(a, b)
+                    links[made, 0], links[made, 1] = min(i, j), max(i, j)
+                    made += 1
+    return made

@@ -1,0 +1,232 @@
+"""Duplicates: what is one picture is found, what is not is left, and nothing moves when a set grows."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from topfive import flows
+from topfive.cli import main
+from topfive.dataset import dedupe, import_source, make_twin, read_planted, write_deduped
+from topfive.dataset.dedupe import _joined
+from topfive.dataset.fingerprints import THUMB, describe, fingerprints
+from topfive.dataset.near import MOST_BITS, components, distance
+from topfive.dataset.twin import TwinRecipe
+from topfive.records import BadInput, Dataset
+
+
+def drawn(seed: int, size: int = 96) -> Image.Image:
+    """A picture like no other: coarse blobs of colour under finer ones."""
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)).resize((size, size), Image.BICUBIC)
+    fine = Image.fromarray(rng.integers(0, 256, (24, 24, 3), dtype=np.uint8)).resize((size, size), Image.BICUBIC)
+    return Image.blend(coarse, fine, 0.25)
+
+
+def jpeg(image: Image.Image, quality: int = 90) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def imported(folder: Path, files: dict[str, bytes]) -> Dataset:
+    source, out = folder / "source", folder / "set"
+    for name, data in files.items():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes(data)
+    import_source(source, out)
+    return Dataset.read(out)
+
+
+def pairs(found: object) -> set[tuple[str, str, str]]:
+    return {(pair.image_id, pair.copy_of, pair.how) for pair in found.pairs}  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def copies(tmp_path: Path) -> Dataset:
+    first = drawn(1)
+    return imported(
+        tmp_path,
+        {
+            "train/a/one.jpg": jpeg(first),
+            "train/a/two.jpg": jpeg(drawn(2)),
+            "train/b/same.jpg": jpeg(first),
+            "train/b/other.jpg": jpeg(drawn(3)),
+            "val/a/small.jpg": jpeg(first.resize((48, 48), Image.BICUBIC), 60),
+            "val/a/pixels.png": png(Image.open(io.BytesIO(jpeg(drawn(2))))),
+            "val/b/alone.jpg": jpeg(drawn(4)),
+        },
+    )
+
+
+def test_bytes_pixels_and_near_copies_are_told_apart(copies: Dataset) -> None:
+    found = dedupe(copies)
+    assert pairs(found) == {("same", "one", "bytes"), ("small", "one", "near"), ("pixels", "two", "pixels")}
+    group = dict(zip(copies.manifest.ids, found.group, strict=True))
+    assert group["small"] == group["same"] == group["one"] and group["pixels"] == group["two"]
+    assert len({group[one] for one in ("one", "two", "other", "alone")}) == 4
+    facts = found.to_json()
+    assert (facts["n_groups"], facts["n_across_splits"], facts["n_label_conflicts"]) == (2, 2, 1)
+    assert facts["n_duplicates"] == 3
+
+
+def test_the_copy_in_the_split_that_is_scored_stays(copies: Dataset, tmp_path: Path) -> None:
+    kept = write_deduped(dedupe(copies), tmp_path / "out", drop=True)
+    assert sorted(kept.manifest.ids) == ["alone", "other", "pixels", "small"]
+    assert not dedupe(kept).pairs
+    together = write_deduped(dedupe(copies), tmp_path / "grouped", drop=False)
+    assert len(together.manifest) == 7
+    assert [Path(box).is_file() for box in together.manifest.column("container")] == [True] * 7
+
+
+def test_exact_only_leaves_the_near_copy(copies: Dataset) -> None:
+    assert {how for *_, how in pairs(dedupe(copies, near=False))} == {"bytes", "pixels"}
+
+
+def test_a_set_that_grows_keeps_its_groups(copies: Dataset, tmp_path: Path) -> None:
+    before = write_deduped(dedupe(copies), tmp_path / "before", drop=False)
+    (tmp_path / "source/train/a/aa.jpg").write_bytes(jpeg(drawn(4), 50))
+    import_source(tmp_path / "source", tmp_path / "grown")
+    grown = Dataset.read(tmp_path / "grown")
+    found = dedupe(grown, known=before)
+    group = dict(zip(grown.manifest.ids, found.group, strict=True))
+    old = dict(zip(before.manifest.ids, before.manifest.column("group"), strict=True))
+    assert {one: group[one] for one in old} == old
+    assert group["aa"] == old["alone"]  # though `aa` stands first in the grown set
+
+
+def test_a_picture_between_two_fixed_groups_joins_one_and_is_named() -> None:
+    root, used, bridged = _joined(3, [(0, 1, "near", 1.0), (1, 2, "near", 2.0)], {0: "x", 2: "y"})
+    assert root[0] == root[1] != root[2]
+    assert [link[:2] for link in used] == [(0, 1)] and [link[:2] for link in bridged] == [(1, 2)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=20),
+    st.dictionaries(st.integers(0, 9), st.sampled_from("xyz"), max_size=6),
+)
+def test_groups_never_hold_two_names(links: list[tuple[int, int]], names: dict[int, str]) -> None:
+    every = [(min(a, b), max(a, b), "near", 0.0) for a, b in links if a != b]
+    root, used, bridged = _joined(10, every, names)
+    for one in set(root.tolist()):
+        assert len({names[row] for row in range(10) if root[row] == one and row in names}) <= 1
+    assert len(used) + len(bridged) == len(every)
+    for name in set(names.values()):
+        assert len({int(root[row]) for row in names if names[row] == name}) == 1
+
+
+def test_what_was_fingerprinted_is_not_read_again(copies: Dataset) -> None:
+    found = fingerprints(copies)
+    shutil.rmtree(copies.root.parent / "source")
+    again = fingerprints(copies)
+    assert (again.hash == found.hash).all() and (again.thumb == found.thumb).all()
+    part = next((copies.root / "fingerprints").glob("*.parquet"))
+    part.write_bytes(part.read_bytes()[:-40])
+    with pytest.raises(BadInput, match="cannot be read"):
+        fingerprints(copies)
+
+
+def test_a_picture_that_does_not_decode_is_named_and_joins_nothing(tmp_path: Path) -> None:
+    whole = jpeg(drawn(1))
+    dataset = imported(tmp_path, {"a/good.jpg": whole, "a/cut.jpg": whole[:300], "a/page.jpg": b"<html></html>"})
+    found = dedupe(dataset)
+    assert set(found.unread) == {"cut", "page"} and not found.pairs
+
+
+def hashes_of(values: list[int]) -> NDArray[np.uint64]:
+    return np.array(values, dtype=np.uint64)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=12),
+    st.lists(st.sets(st.integers(0, 63), max_size=14), max_size=12),
+)
+def test_links_are_those_of_a_comparison_of_all_pairs(bases: list[int], flips: list[set[int]]) -> None:
+    near_by = [bases[i % len(bases)] ^ sum(1 << bit for bit in bits) for i, bits in enumerate(flips)]
+    hashes = hashes_of(bases + near_by)
+    thumbs = np.full((len(hashes), THUMB), 90, dtype=np.uint8)  # alike: hashes alone decide
+    root, links = components(hashes, thumbs, most=1.0)
+    linked = list(range(len(hashes)))
+    for i in range(len(hashes)):
+        for j in range(i):
+            if (int(hashes[i]) ^ int(hashes[j])).bit_count() <= MOST_BITS:
+                low, high = sorted((linked[i], linked[j]))
+                linked = [low if one == high else one for one in linked]
+    assert (root[:, None] == root).tolist() == [[a == b for b in linked] for a in linked]
+    assert len(links) == len(hashes) - len(set(root.tolist()))
+    assert all((int(hashes[i]) ^ int(hashes[j])).bit_count() <= MOST_BITS for i, j in links)
+
+
+def test_distance_by_hand() -> None:
+    a = np.full(THUMB, 100, dtype=np.uint8)
+    b = a.copy()
+    assert distance(a, b) == 0.0
+    b[256:] = 110  # colour alone: half of 10
+    assert distance(a, b) == pytest.approx(5.0)
+    a[:256:2], b[:256] = 140, 100  # brightness 100 and 140 in turn (mean 120, deviation 20) against 100 everywhere
+    assert distance(a, b) == pytest.approx(20 * 40 / 4 + 5 + 2)
+    assert distance(a, b) == distance(b, a)
+
+
+def test_hashes_say_nothing_of_size_and_brightness() -> None:
+    small = np.stack([np.asarray(drawn(seed, 32)) for seed in range(5)])
+    _, hashes = describe(small)
+    _, darker = describe((small * 0.6).astype(np.uint8))
+    assert max((int(a) ^ int(b)).bit_count() for a, b in zip(hashes, darker, strict=True)) <= 4
+    assert all((int(hashes[0]) ^ int(h)).bit_count() > MOST_BITS for h in hashes[1:])
+
+
+@pytest.mark.slow
+def test_planted_copies_are_found_and_nothing_else(tmp_path: Path) -> None:
+    twin = make_twin(tmp_path / "twin", TwinRecipe(classes=20, train=150, val=30, test=30, size=96, seed=3))
+    found = dedupe(twin)
+    group = dict(zip(twin.manifest.ids, found.group, strict=True))
+    planted = read_planted(twin.root)
+    known: dict[str, list[bool]] = {"same bytes": [], "re-encoded": [], "resized": [], "re-rendered": []}
+    together = {one: one for one in twin.manifest.ids}
+    for one, partner, detail in zip(planted.image_id, planted.partner, planted.detail, strict=True):
+        if partner:
+            known[detail.split(" from ")[0]].append(group[one] == group[partner])
+            together[one] = together[partner]
+    assert all(known["same bytes"]) and len(known["same bytes"]) > 20
+    assert np.mean(known["re-encoded"] + known["resized"]) >= 0.99
+    wrong = [pair for pair in found.pairs if together[pair.image_id] != together[pair.copy_of]]
+    assert len(wrong) < len(twin.manifest) / 1000, wrong
+
+
+def test_the_command(copies: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sheet, out = tmp_path / "pairs.png", tmp_path / "out"
+    command = ["dataset", "dedupe", str(copies.root), "--drop"]
+    with pytest.raises(SystemExit) as done:
+        main([*command, "--out", str(out), "--sheet", str(sheet), "--json"])
+    assert not done.value.code
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["n_written"] == 4 and facts["n_near"] == 1
+    with Image.open(sheet) as shown:
+        assert shown.width > 200
+    with pytest.raises(SystemExit) as stopped:
+        main(command)
+    assert stopped.value.code == 2
+
+
+def test_a_search_without_pairs_draws_no_sheet(tmp_path: Path) -> None:
+    dataset = imported(tmp_path, {"a/one.jpg": jpeg(drawn(1)), "a/two.jpg": jpeg(drawn(2))})
+    facts = flows.dedupe(dataset, sheet=tmp_path / "none.png")
+    assert facts["n_duplicates"] == 0 and "sheet" not in facts and not (tmp_path / "none.png").exists()
