@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 COMMANDS = [
-    ("run",), ("systems",), ("train",), ("predict",), ("evaluate",), ("score",), ("compare",), ("serve",),
+    ("run",), ("systems",), ("train",), ("predict",), ("evaluate",), ("score",), ("compare",), ("sibling",), ("serve",),
     ("taxonomy", "find"), ("taxonomy", "show"), ("taxonomy", "path"),
-    ("dataset", "twin"), ("dataset", "import"), ("dataset", "verify"),
+    ("taxonomy", "tree"), ("taxonomy", "leaves"), ("taxonomy", "check"), ("probe",),
+    ("dataset", "twin"), ("dataset", "import"), ("dataset", "verify"), ("dataset", "dedupe"),
     ("audit", "label-errors"), ("audit", "imagenet-validation"), ("label", "consensus"), ("challenge", "board"),
 ]  # fmt: skip
 

@@ -195,7 +195,9 @@ def test_hashes_say_nothing_of_size_and_brightness() -> None:
 
 @pytest.mark.slow
 def test_planted_copies_are_found_and_nothing_else(tmp_path: Path) -> None:
-    twin = make_twin(tmp_path / "twin", TwinRecipe(classes=20, train=150, val=30, test=30, size=96, seed=3))
+    twin = make_twin(
+        tmp_path / "twin", TwinRecipe(classes=12, train=150, val=30, test=30, size=48, duplicates=0.04, seed=3)
+    )
     found = dedupe(twin)
     group = dict(zip(twin.manifest.ids, found.group, strict=True))
     planted = read_planted(twin.root)

@@ -10,10 +10,11 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
-from topfive.dataset import ImportReport, import_source
+from topfive.dataset import ImportOptions, ImportReport, import_source
 from topfive.dataset.import_ import image_ids
 from topfive.dataset.importers import importers
 from topfive.loading import Pictures, decode
@@ -63,6 +64,7 @@ def test_class_folders_and_a_tar_of_them_give_the_same_set(tmp_path: Path, kind:
     report = import_source(source, tmp_path / "out")
     assert report.to_json() == {
         "layout": "pictures in one folder a class (a folder, or a tar of one)",
+        "read": True,
         "n_images": 3,
         "n_classes": 2,
         "splits": {"val": 3},
@@ -70,7 +72,12 @@ def test_class_folders_and_a_tar_of_them_give_the_same_set(tmp_path: Path, kind:
         "problems": [],
     }
     dataset = Dataset.read(tmp_path / "out")
-    assert sorted(path.name for path in dataset.root.iterdir()) == ["classes.tsv", "dataset.json", "manifest.parquet"]
+    assert sorted(path.name for path in dataset.root.iterdir()) == [
+        "SHA256SUMS",
+        "classes.tsv",
+        "dataset.json",
+        "manifest.parquet",
+    ]
     assert (dataset.classes.wnids, dataset.classes.names) == ((DOG, CAT), ("dog", "cat"))
     assert dataset.name == "pets"
     got = {row["image_id"]: row for row in dataset.manifest.table.to_pylist()}
@@ -87,7 +94,7 @@ def test_splits_above_the_classes_and_classes_without_pictures(tmp_path: Path) -
     files = {"train/x/1.png": picture(1), "validation/x/2.png": picture(2), "test/y/3.png": picture(3)}
     source = folder(tmp_path / "s", files)
     (source / "train" / "empty").mkdir()
-    report = import_source(source, tmp_path / "out", split="test")
+    report = import_source(source, tmp_path / "out", ImportOptions(split="test"))
     assert report.splits == {"train": 1, "val": 1, "test": 1}
     assert report.n_classes == 2
     assert Dataset.read(tmp_path / "out").classes.wnids == ("empty", "x", "y"), "a missing picture shifts no class"
@@ -95,7 +102,7 @@ def test_splits_above_the_classes_and_classes_without_pictures(tmp_path: Path) -
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     source = folder(tmp_path / "s", {"train/1.png": picture(1), "bus/2.png": picture(2)})
-    report = import_source(source, tmp_path / "out", split="train")
+    report = import_source(source, tmp_path / "out", ImportOptions(split="train"))
     assert report.splits == {"train": 2}
     assert Dataset.read(tmp_path / "out").classes.wnids == ("bus", "train")
     report = import_source(folder(tmp_path / "t", {"train/1.png": picture(1)}), tmp_path / "out2")
@@ -115,17 +122,21 @@ def test_pictures_in_folders_of_a_class_and_ids_that_would_meet(tmp_path: Path) 
     assert manifest.column("source").tolist() == ["a/2.png", "a/x/1.png", "b/1.png", "b/no suffix"]
 
 
+def ids(paths: list[str], where: Path) -> list[str]:
+    return image_ids(pa.array(paths, pa.string()), where).to_pylist()
+
+
 def test_image_ids() -> None:
     where = Path("s")
-    assert image_ids(["n01440764/n01440764_18.JPEG", "b/x.y.png", "c/.hidden", "d"], where) == [
+    assert ids(["n01440764/n01440764_18.JPEG", "b/x.y.png", "c/.hidden", "d"], where) == [
         "n01440764_18",
         "x.y",
         ".hidden",
         "d",
     ]
-    assert image_ids(["a/1.png", "b/1.jpg", "1.png"], where) == ["a/1", "b/1", "1"]
+    assert ids(["a/1.png", "b/1.jpg", "1.png"], where) == ["a/1", "b/1", "1"]
     with pytest.raises(BadInput, match=r"two pictures have the id 'a/1': a/1\.jpg and a/1\.png"):
-        image_ids(["a/1.jpg", "a/1.png"], where)
+        ids(["a/1.jpg", "a/1.png"], where)
 
 
 def test_what_is_left_out_or_odd_is_named(tmp_path: Path) -> None:
@@ -274,7 +285,7 @@ def test_an_output_that_is_there_and_an_unknown_split_are_refused(tmp_path: Path
         import_source(source, tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine"]
     with pytest.raises(BadInput, match=r"no split: 'dev'.*train, val, test"):
-        import_source(source, tmp_path / "other", split="dev")
+        import_source(source, tmp_path / "other", ImportOptions(split="dev"))
 
 
 def tiny(prefix: str = "tiny-imagenet-200/") -> dict[str, bytes]:
@@ -383,7 +394,7 @@ def test_imagenet_samples(shared: Path, tmp_path: Path) -> None:
     )
     assert (report.n_images, report.n_classes, report.splits) == (500, 500, {"val": 500})
     assert report.problems == ()
-    assert said == {"indexing", "looking", "reading"}
+    assert said == {"indexing", "looking", "reading", "hashing"}
     dataset = Dataset.read(tmp_path / "out")
     assert dataset.manifest.ids[0] == "n01440764_tench"
     assert dataset.classes.names[0] == "tench"

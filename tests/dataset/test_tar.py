@@ -23,7 +23,8 @@ def tar(entries: list[tuple[str, bytes]], kind: str = "ustar") -> bytes:
     with tarfile.open(fileobj=buffer, mode="w", format=FORMATS[kind]) as archive:
         for name, data in entries:
             info = tarfile.TarInfo(name)
-            info.size = len(data)
+            # A time with a fraction makes the pax writer put an extended header before each member.
+            info.size, info.mtime = len(data), 1.5 if kind == "pax" else 1
             archive.addfile(info, io.BytesIO(data))
     return buffer.getvalue()
 
@@ -70,9 +71,7 @@ def test_index_is_what_tarfile_reads(tmp_path: Path, kind: str, two_hundred: lis
     got = index(tmp_path, data)
     assert [(m.name, data[m.offset : m.offset + m.size]) for m in got.members] == entries
     with tarfile.open(tmp_path / "x.tar") as archive:
-        assert [(m.name, m.offset, m.size) for m in got.members] == [
-            (i.name, i.offset_data, i.size) for i in archive.getmembers()
-        ]
+        assert list(got.members) == [(i.name, i.offset_data, i.size) for i in archive.getmembers()]
     assert got.refusals == ()
 
 
@@ -89,15 +88,15 @@ def test_every_cut_is_reported(tmp_path: Path, kind: str, two_hundred: list[tupl
     end = read_end(tmp_path, data)
     path = tmp_path / "cut.tar"
     path.write_bytes(data)
-    for length in range(end + 512, -1, -512 if NIGHTLY else -1536):
+    for length in range(end + 512, -1, -512):
         os.truncate(path, length)
         with pytest.raises(BadInput, match=r"cut short|is empty"):
             read_tar(path)
-    assert len(index(tmp_path, data[: end + 1024]).members) == 200, "two blocks of zeros are a whole end"
+    assert len(index(tmp_path, data[: end + 1024]).names) == 200, "two blocks of zeros are a whole end"
 
 
 def read_end(tmp_path: Path, data: bytes) -> int:
-    last = index(tmp_path, data).members[-1]
+    last = list(index(tmp_path, data).members)[-1]
     return last.offset + -(-last.size // 512) * 512
 
 
@@ -112,10 +111,10 @@ def test_cuts_within_a_block_are_reported(tmp_path: Path, length: int) -> None:
 @pytest.mark.parametrize("kind", FORMATS)
 def test_every_damaged_header_is_reported(tmp_path: Path, kind: str, two_hundred: list[tuple[str, bytes]]) -> None:
     data = tar(two_hundred, kind)
-    for count, one in enumerate(index(tmp_path, data).members):
-        at = one.offset - 512
+    own = [one.offset - 512 for one in index(tmp_path, data).members]
+    for at in own + [at - 1024 for at in own if kind == "pax"]:
         hurts = (bytes(512), b"\xff" * 512, data[at : at + 3] + b"#" + data[at + 4 : at + 512])
-        for hurt in hurts if NIGHTLY else hurts[count % 3 :][:1]:
+        for hurt in hurts:
             with pytest.raises(BadInput, match=f"damaged: the block at byte {at} "):
                 overwritten(tmp_path, data, at, hurt)
 
@@ -129,7 +128,11 @@ def test_every_bit_of_every_header(tmp_path: Path, two_hundred: list[tuple[str, 
             for bit in range(8):
                 with contextlib.suppress(BadInput):
                     found = overwritten(tmp_path, data, place, bytes([data[place] ^ 1 << bit]))
-                    assert found == whole, "only a bit without meaning may pass"
+                    assert same(found, whole), "only a bit without meaning may pass"
+
+
+def same(a: TarIndex, b: TarIndex) -> bool:
+    return (list(a.members), a.folders, a.refusals) == (list(b.members), b.folders, b.refusals)
 
 
 def overwritten(tmp_path: Path, data: bytes, at: int, hurt: bytes) -> TarIndex:
@@ -151,7 +154,7 @@ def test_something_after_the_end_is_reported(tmp_path: Path) -> None:
         index(tmp_path, data + tar([("b", b"y")]))
     with pytest.raises(BadInput, match="only one is there"):
         index(tmp_path, member("a") + bytes(512))
-    assert index(tmp_path, data + bytes(777)).members[0].name == "a"
+    assert index(tmp_path, data + bytes(777)).names.to_pylist()[0] == "a"
 
 
 @pytest.mark.parametrize(
@@ -202,7 +205,7 @@ def test_pax_headers_override_name_and_size(tmp_path: Path) -> None:
     data = pax({"path": "ü/y", "size": "700", "mtime": "1.5"}) + member("x")[:512] + b"z" * 700 + bytes(324) + END
     got = index(tmp_path, data)
     assert [(m.name, m.size) for m in got.members] == [("ü/y", 700)]
-    assert index(tmp_path, pax({"comment": "hello"}, b"g") + member("x") + END).members[0].name == "x"
+    assert index(tmp_path, pax({"comment": "hello"}, b"g") + member("x") + END).names.to_pylist()[0] == "x"
 
 
 @pytest.mark.parametrize(
@@ -226,7 +229,7 @@ def test_attributes_that_make_no_sense_are_damage(tmp_path: Path, start: bytes) 
 def test_sizes_beyond_octal_and_absurd_ones(tmp_path: Path) -> None:
     block = bytearray(member("a", data=b"abc"))
     block[124:136] = b"\x80" + (3).to_bytes(11, "big")
-    assert index(tmp_path, rechecked(bytes(block)) + END).members[0].size == 3
+    assert index(tmp_path, rechecked(bytes(block)) + END).sizes[0] == 3
     block[124:136] = b"\x80" + (2**60).to_bytes(11, "big")
     with pytest.raises(BadInput, match="cut short: it has 2048 bytes, a needs"):
         index(tmp_path, rechecked(bytes(block)) + END)
@@ -258,4 +261,5 @@ def test_what_is_no_tar_does_not_look_like_one(tmp_path: Path) -> None:
 
 
 def test_an_archive_without_members_is_an_empty_index(tmp_path: Path) -> None:
-    assert index(tmp_path, END) == TarIndex((), (), ())
+    got = index(tmp_path, END)
+    assert (list(got.members), got.folders, got.refusals) == ([], (), ())

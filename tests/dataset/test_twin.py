@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from topfive.dataset import TwinRecipe, make_twin, read_planted
+from topfive.dataset import TwinRecipe, estimate_twin, make_twin, read_planted
+from topfive.dataset.twin import _begun
 from topfive.records import SPLITS, BadInput, Dataset
 from topfive.taxonomy import ilsvrc_classes
 
@@ -188,14 +189,51 @@ def test_other_bad_input(twin: Dataset, tmp_path: Path) -> None:
         read_planted(twin.root).ids("duplicate_exactly")
 
 
-def test_nothing_is_left_behind_by_an_interruption(tmp_path: Path) -> None:
+def test_what_was_stopped_goes_on_and_leaves_nothing_behind(twin: Dataset, tmp_path: Path) -> None:
     def stop(what: str, done: float, total: float | None, unit: str = "") -> None:
-        if done == 7:
+        if done == 90:  # train has 80
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         make_twin(tmp_path / "out", SMALL, progress=stop)
-    assert not any(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == [".out.growing"]
+    seen: list[float] = []
+    again = make_twin(tmp_path / "out", SMALL, progress=lambda what, done, total, unit="": seen.append(done))
+    assert seen[:3] == [0, 80, 81]
+    assert _files(again.root) == _files(twin.root)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_another_recipe_does_not_go_on_with_what_was_stopped(tmp_path: Path) -> None:
+    def stop(what: str, done: float, total: float | None, unit: str = "") -> None:
+        if done == 90:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_twin(tmp_path / "out", SMALL, progress=stop)
+    few = replace(SMALL, seed=1, train=2, val=1, test=1)
+    assert _files(make_twin(tmp_path / "out", few).root) == _files(make_twin(tmp_path / "plain", few).root)
+
+
+def test_ilsvrc_has_its_classes_and_counts() -> None:
+    recipe = TwinRecipe(ilsvrc=True)
+    train, val, test = recipe.per_class
+    assert (int(np.sum(train)), int(np.sum(val)), int(np.sum(test))) == (1_281_167, 50_000, 100_000)
+    assert (int(np.min(train)), int(np.max(train)), int(np.count_nonzero(train == 1300))) == (732, 1300, 895)
+    twentieth = replace(recipe, fraction=0.05).per_class
+    assert [int(np.sum(counts)) for counts in twentieth[1:]] == [2_000, 5_000]
+    assert replace(recipe, fraction=0.0).per_class[0].min() == 1
+
+
+def test_an_ilsvrc_twin_keeps_each_class_count(tmp_path: Path) -> None:
+    recipe = TwinRecipe(ilsvrc=True, fraction=0.001, size=16)
+    plan = _begun(recipe)[1]
+    for split, counts in enumerate(recipe.per_class):
+        of_split = np.flatnonzero((plan.split == split) & (plan.first >= 0))
+        assert (np.bincount(plan.first[of_split], minlength=1000) <= counts).all()
+        assert np.count_nonzero(plan.split == split) == np.sum(counts)
+    estimate = estimate_twin(recipe)
+    assert estimate.n_images == len(plan) and 1024 * len(plan) <= estimate.n_bytes < 3000 * len(plan)
 
 
 def test_progress_counts_pictures(tmp_path: Path) -> None:

@@ -144,6 +144,18 @@ def test_a_large_jpeg_is_refused_before_decoding() -> None:
         decode(bytes(data))
 
 
+def test_a_picture_larger_than_its_first_header_says_is_refused() -> None:
+    # A small first frame passes the bound on pixels; the decoder would fill a larger one.
+    data = JPEGS["plain"]
+    frame = data.index(b"\xff\xc0")
+    end = frame + 2 + int.from_bytes(data[frame + 2 : frame + 4], "big")
+    first = bytearray(data[frame:end])
+    first[5:9] = struct.pack(">HH", 8, 8)
+    for decoder in BOTH:
+        with pytest.raises(BadImage):
+            decode(data[:frame] + bytes(first) + data[frame:], decoder)
+
+
 @pytest.mark.parametrize("kind", ["plain", "progressive", "PNG"])
 def test_every_cut_is_refused(kind: str) -> None:
     data = saved(Image.fromarray(smooth(24, 24)), "PNG" if kind == "PNG" else "JPEG", progressive=kind == "progressive")

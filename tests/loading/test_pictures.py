@@ -5,13 +5,14 @@ from __future__ import annotations
 import gc
 import io
 import threading
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from topfive.loading import BadImage, Pictures, apply_view
+from topfive.loading import BadImage, Pictures, RandomCrop, apply_view, order
 from topfive.records import UNKNOWN, BadInput, ClassList, Dataset, Manifest, View
 
 VIEW = View(12, 10, "bilinear")
@@ -113,6 +114,106 @@ def test_a_picture_that_does_not_decode_is_named_and_stops(tmp_path: Path) -> No
         got.extend(batch.ids for batch in Pictures(dataset, dataset.manifest).batches(VIEW, 10))
     assert len(got) == 2
     assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("decode")]
+
+
+def test_damaged_pictures_are_told_and_left_out(tmp_path: Path) -> None:
+    files = [picture(i) for i in range(40)]
+    files[0], files[23], files[39] = b"GIF89a", files[23][:60], b""
+    for i in range(10, 20):
+        files[i] = b"hello"
+    dataset = packed(tmp_path, files)
+    pictures = Pictures(dataset, dataset.manifest, workers=3)
+    told: list[tuple[str, str]] = []
+    batches = []
+    for batch in pictures.batches(VIEW, 10, on_bad=lambda image_id, reason: told.append((image_id, reason))):
+        batch.check()
+        batches.append((len(told), batch))
+    assert [image_id for image_id, _ in told] == [f"image_{i}" for i in (0, *range(10, 20), 23, 39)]
+    assert "GIF" in told[0][1]
+    assert "cut short" in told[11][1]
+    # The second batch has no good picture and is not served; each is told before the batch that it is missing from.
+    assert [(n, len(batch)) for n, batch in batches] == [(1, 9), (12, 9), (13, 9)]
+    for _, batch in batches:
+        numbers = [int(name.split("_")[1]) for name in batch.ids]
+        assert [int(image[0, 0, 0]) for image in batch.images] == numbers
+        assert batch.class_index.tolist() == [i % 3 for i in numbers]  # type: ignore[union-attr]
+    (tmp_path / "shards" / "a.tar").unlink()
+    with pytest.raises(BadInput, match="cannot be read"):
+        list(Pictures(dataset, dataset.manifest).batches(VIEW, on_bad=lambda image_id, reason: None))
+
+
+def photograph(i: int) -> bytes:
+    """A noisy picture of a size of its own."""
+    rng = np.random.default_rng(i)
+    buffer = io.BytesIO()
+    pixels = rng.integers(0, 256, (20 + i % 7, 30 - i % 11, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(buffer, "JPEG" if i % 2 else "PNG")
+    return buffer.getvalue()
+
+
+def test_training_sees_the_same_pixels_on_any_number_of_threads(tmp_path: Path) -> None:
+    dataset = packed(tmp_path, [photograph(i) for i in range(60)])
+    crop = RandomCrop(seed=3, epoch=1)
+    for decoder in ("exact", "reference"):
+        view = View(12, 10, "bilinear", decoder=decoder)  # type: ignore[arg-type]
+        seen: list[dict[str, bytes]] = []
+        for workers, batch_size in [(1, 7), (2, 60), (5, 16)]:
+            pictures = Pictures(dataset, dataset.manifest, workers=workers)
+            batches = list(pictures.cropped(view, crop, batch_size))
+            ids = [name for batch in batches for name in batch.ids]
+            assert ids == [pictures.ids[i] for i in order(60, 3, 1)]
+            seen.append(
+                {name: i.tobytes() for batch in batches for name, i in zip(batch.ids, batch.images, strict=True)}
+            )
+        assert seen[0] == seen[1] == seen[2]
+        (some,) = Pictures(dataset, dataset.manifest).cropped(view, crop, positions=np.array([41, 7]))
+        assert some.ids == ("image_41", "image_7")
+        assert [i.tobytes() for i in some.images] == [seen[0]["image_41"], seen[0]["image_7"]]
+        (other,) = Pictures(dataset, dataset.manifest).cropped(view, RandomCrop(3, 2), positions=np.array([41, 7]))
+        assert other.images.tobytes() != some.images.tobytes()
+
+
+def test_training_leaves_out_what_is_damaged(tmp_path: Path) -> None:
+    files = [photograph(i) for i in range(20)]
+    files[4], files[9] = b"", files[9][:50]
+    dataset = packed(tmp_path, files)
+    pictures = Pictures(dataset, dataset.manifest)
+    told: list[str] = []
+    batches = list(pictures.cropped(VIEW, RandomCrop(0, 0), 6, on_bad=lambda name, reason: told.append(name)))
+    assert sorted(told) == ["image_4", "image_9"]
+    assert sorted(name for batch in batches for name in batch.ids) == sorted({*pictures.ids} - {*told})
+    with pytest.raises(BadImage, match=r"image image_[49]: .*dataset verify"):
+        list(pictures.cropped(VIEW, RandomCrop(0, 0), 6))
+
+
+def test_memory_is_flat_over_200_000_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    n, batch_size = 200_000, 500
+    dataset = packed(tmp_path, [picture(0)])
+    one = Pictures(dataset, dataset.manifest, workers=2).take(np.zeros(n, dtype=np.int64))
+    started = threading.Lock()
+    decoded = served = most = 0
+    shown = np.zeros((10, 10, 3), dtype=np.uint8)
+
+    def seen(self: Pictures, i: int, view: View) -> np.ndarray:
+        nonlocal decoded, most
+        with started:
+            decoded += 1
+            most = max(most, decoded - served)
+        return shown
+
+    monkeypatch.setattr(Pictures, "seen", seen)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for batch in one.batches(VIEW, batch_size):
+            served += len(batch)
+        peak = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+    assert served == decoded == n
+    assert most <= 4 * batch_size
+    # Five batches of pixels and what is noted of each; all pixels at once would be 60 MB.
+    assert peak < 4_000_000
 
 
 def test_missing_short_and_changed_containers_are_named(tmp_path: Path) -> None:

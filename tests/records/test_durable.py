@@ -38,6 +38,25 @@ def test_new_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert (target / "sub" / "a").read_text() == "whole"
 
 
+def test_what_a_killed_process_left_is_removed_and_what_is_in_work_is_not(tmp_path: Path) -> None:
+    target = tmp_path / "set"
+    left = tmp_path / ".set.abcd1234.part"
+    (left / "sub").mkdir(parents=True)
+    (left / "sub" / "half").write_text("half")
+    others = [".set.mine.part", ".other.abcd1234.part", "set.abcd1234.part", ".set.abcd1234.part2"]
+    for name in others:
+        (tmp_path / name).mkdir()
+    with new_folder(target) as first:
+        assert not left.exists()
+        (first / "a").write_text("1")
+        with pytest.raises(RuntimeError), new_folder(target) as second:
+            assert first.exists(), "its maker lives"
+            assert second != first
+            raise RuntimeError
+    assert (target / "a").read_text() == "1"
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["set", *others])
+
+
 def test_digests_are_of_content_and_structure() -> None:
     assert digest_json({"b": 1, "a": 2}) == digest_json({"a": 2, "b": 1})
     assert digest_parts(["ab", "c"]) != digest_parts(["a", "bc"])

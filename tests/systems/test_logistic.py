@@ -11,6 +11,8 @@ from topfive.records import BadInput
 from topfive.systems.features.linear_svm import Linear
 from topfive.systems.features.logistic import Axes, fit_path
 
+pytest.importorskip("torch")
+
 
 def some(n: int, d: int, k: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Correlated features of unlike scales around k centres."""

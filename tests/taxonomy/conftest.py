@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import shutil
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,3 +82,30 @@ def installed() -> SynsetGraph:
     if not DATA_NOUN.exists():
         pytest.skip("WordNet 3.0 is not installed: apt-get install wordnet-base")
     return read_wordnet(DATA_NOUN, glosses=True)
+
+
+@pytest.fixture(scope="session")
+def nltk_wordnet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """NLTK's reader on a copy of the installed WordNet 3.0: it reads only below its own path, and wants `lexnames`."""
+    nltk = pytest.importorskip("nltk", reason="pip install nltk")
+    if not DATA_NOUN.exists():
+        pytest.skip("WordNet 3.0 is not installed: apt-get install wordnet-base")
+    from nltk.corpus.reader.wordnet import WordNetCorpusReader
+
+    class Reader(WordNetCorpusReader):  # type: ignore[misc]
+        def map_wn(self, version: str = "wordnet") -> None:
+            """No mapping to the multilingual WordNets, which would want a download."""
+
+    root = tmp_path_factory.mktemp("nltk") / "wordnet"
+    root.mkdir()
+    for file in DATA_NOUN.parent.iterdir():
+        if file.is_file():
+            shutil.copy(file, root / file.name)
+    (root / "lexnames").write_text("".join(f"{number:02d}\tname{number}\t1\n" for number in range(45)))
+    nltk.data.path.insert(0, str(root.parent))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The multilingual functions")
+        reader = Reader(str(root), None)
+    yield reader
+    nltk.data.path.remove(str(root.parent))
+    reader._data_file_map[nltk.corpus.reader.wordnet.NOUN].close()

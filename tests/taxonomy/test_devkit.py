@@ -12,6 +12,7 @@ import pytest
 
 from topfive.records import UNKNOWN, BadInput
 from topfive.taxonomy import class_tree, ilsvrc_classes, read_devkit, wordnet
+from topfive.taxonomy.graph import longest_ways
 
 META, TRUTH, DEMO = (
     "data/meta.mat",
@@ -266,7 +267,21 @@ def test_the_official_kit(shared: Path) -> None:
     assert (int((counts == 1300).sum()), int((counts < 1000).sum()), len(set(counts.tolist()))) == (895, 19, 92)
     assert kit.wnids[int(counts.argmin())] == "n02089078"
     assert (kit.n_train_images[1000:] == 0).all()
+    least = [(int(counts[i]), kit.wnids[i]) for i in np.argsort(counts, kind="stable")[:10]]
+    assert least == [
+        *((732, "n02089078"), (738, "n02091635"), (754, "n02089973"), (755, "n02113978"), (772, "n02085782")),
+        *((860, "n02087046"), (889, "n03197337"), (891, "n03498962"), (908, "n03995372"), (931, "n04370456")),
+    ]
+    assert counts.mean() == pytest.approx(1281.167)
+    assert kit.ids["n00001740"] == 1001
+    assert [kit.ids[wnid] for wnid in ("n02119789", "n02100735")] == [1, 2]
+    assert set(kit.wnids[1000:]).isdisjoint(kit.classes.wnids)
     dogs = [kit.wnids.index(wnid) for wnid in kit.classes.wnids[151:269]]
     assert int(counts[dogs].sum()) == 147_873
+    assert kit.heights.tolist() == [wordnet().height(wnid) for wnid in kit.wnids]
+    with_instances = longest_ways(len(wordnet()), wordnet().child_of_link, wordnet().parent_positions)
+    other = np.flatnonzero(with_instances[wordnet().positions(kit.wnids)] != kit.heights)
+    assert len(other) == 20  # instances below, as Etna below volcano, do not make a synset higher
+    assert {"volcano", "geyser"} <= {kit.words[i].split(",")[0] for i in other}
     assert kit.demo_predictions is not None
     assert len(kit.demo_predictions.splitlines()) == 50_000

@@ -8,12 +8,12 @@ import pytest
 from topfive.records import BadInput
 from topfive.taxonomy import DATA_NOUN, SynsetGraph, path, show, wordnet
 
-KEYS = ["wnid", "words", "gloss", "parents", "children", "n_leaves", "height", "depth", "class_index"]
+KEYS = ["wnid", "words", "gloss", "parents", "children", "n_leaves", "height", "depth", "class_index", "ilsvrc_id"]
 NOWHERE = Path("/nowhere/data.noun")
 
 
 def test_the_card_of_a_synset_above_classes() -> None:
-    card = show("n02084071", data_noun=NOWHERE).to_json()
+    card = show("n02084071", data_noun=NOWHERE, definitions=NOWHERE).to_json()
     assert list(card) == KEYS
     assert json.loads(json.dumps(card)) == card
     assert card["words"] == "dog, domestic dog, Canis familiaris"
@@ -24,20 +24,20 @@ def test_the_card_of_a_synset_above_classes() -> None:
 
 
 def test_the_card_of_a_class() -> None:
-    card = show("n01440764", data_noun=NOWHERE)
+    card = show("n01440764", data_noun=NOWHERE, definitions=NOWHERE)
     assert (card.words, card.n_leaves, card.class_index, card.children) == ("tench, Tinca tinca", 1, 0, ())
 
 
 def test_the_card_of_the_root() -> None:
-    card = show("n00001740", data_noun=NOWHERE)
+    card = show("n00001740", data_noun=NOWHERE, definitions=NOWHERE)
     assert (card.words, card.parents, card.n_leaves, card.height, card.depth) == ("entity", (), 1000, 19, 0)
 
 
 def test_instances_are_children() -> None:
-    etna = show("n09174718", data_noun=NOWHERE)
+    etna = show("n09174718", data_noun=NOWHERE, definitions=NOWHERE)
     assert "Etna" in etna.words
     assert etna.parents == ("n09472597",)
-    assert etna.wnid in show("n09472597", data_noun=NOWHERE).children
+    assert etna.wnid in show("n09472597", data_noun=NOWHERE, definitions=NOWHERE).children
     assert etna.wnid not in wordnet().children("n09472597", instances=False)
 
 
@@ -46,7 +46,7 @@ def test_the_gloss_of_the_installed_wordnet(installed: SynsetGraph) -> None:
 
 
 def test_another_wordnet_gives_no_gloss(toy_noun: tuple[Path, dict[str, str]]) -> None:
-    assert show("n02084071", data_noun=toy_noun[0]).gloss is None
+    assert show("n02084071", data_noun=toy_noun[0], definitions=NOWHERE).gloss is None
 
 
 @pytest.mark.parametrize("wnid", ["dog", "n02084072", ""])

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from topfive.records import BadInput
-from topfive.taxonomy import SynsetCard, find, ilsvrc_classes, wordnet
+from topfive.taxonomy import SynsetCard, find, ilsvrc_classes, read_devkit, wordnet
 
 NOWHERE = Path("/nowhere/data.noun")
 
 
 def found(words: str, limit: int = 10) -> tuple[SynsetCard, ...]:
-    return find(words, limit, data_noun=NOWHERE)
+    return find(words, limit, data_noun=NOWHERE, definitions=NOWHERE)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +78,15 @@ def test_every_class_is_found_by_its_index_and_its_wnid(index: int) -> None:
 def test_every_class_is_found_by_its_first_name() -> None:
     for wnid, name in list(zip(ilsvrc_classes().wnids, ilsvrc_classes().names, strict=True))[::25]:
         assert wnid in [card.wnid for card in found(name)], name
+
+
+def test_a_number_may_be_an_ilsvrc_id_where_the_kit_is_given(shared: Path) -> None:
+    kit = read_devkit(shared / "data" / "ILSVRC2012_devkit_t12.tar.gz")
+    cards = find("490", data_noun=NOWHERE, definitions=NOWHERE, devkit=kit)
+    assert [(card.class_index, card.ilsvrc_id) for card in cards[:2]] == [(490, 902), (65, 490)]
+    root = find("1001", data_noun=NOWHERE, definitions=NOWHERE, devkit=kit)[0]
+    assert (root.wnid, root.class_index, root.ilsvrc_id) == ("n00001740", None, 1001)
+    assert "n00001740" not in [card.wnid for card in found("1001")]
 
 
 def test_no_synset_stands_twice_and_the_limit_holds() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from topfive.records import BadInput
 from topfive.taxonomy import DATA_NOUN, SynsetGraph, read_table, wordnet, write_table
+from topfive.taxonomy.parts import TABLE as PARTS
 from topfive.taxonomy.table import TABLE
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "make_wordnet_table.py"
@@ -55,6 +56,7 @@ def test_a_damaged_table_is_refused(toy: tuple[SynsetGraph, dict[str, str]], tmp
 
 def test_the_table_is_small_and_has_its_licence_beside_it() -> None:
     assert TABLE.stat().st_size < 4_000_000
+    assert PARTS.stat().st_size < 100_000
     licence = (TABLE.parent / "WORDNET-LICENSE.txt").read_text(encoding="ascii")
     assert "WordNet 3.0 Copyright 2006 by Princeton University.  All rights reserved." in licence
     assert "Permission to use, copy, modify and distribute this software" in licence
@@ -77,9 +79,10 @@ def test_the_script_makes_what_the_package_carries(tmp_path: Path) -> None:
         pytest.skip("WordNet 3.0 is not installed: apt-get install wordnet-base")
     pytest.importorskip("timm")
     subprocess.run([sys.executable, SCRIPT, "--out", tmp_path], check=True)
-    for name in ("ilsvrc2012.txt", "WORDNET-LICENSE.txt"):
+    for name in ("ilsvrc2012.txt", "WORDNET-LICENSE.txt", "together.tsv"):
         assert (tmp_path / name).read_bytes() == (TABLE.parent / name).read_bytes()
-    with np.load(tmp_path / TABLE.name) as made, np.load(TABLE) as carried:
-        assert made.files == carried.files
-        for key in made.files:
-            assert np.array_equal(made[key], carried[key]), key
+    for table in (TABLE, PARTS):
+        with np.load(tmp_path / table.name) as made, np.load(table) as carried:
+            assert made.files == carried.files
+            for key in made.files:
+                assert np.array_equal(made[key], carried[key]), key

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 from cyclopts import App
 
-from topfive.cli.output import print_facts, print_json, print_problems
+from topfive.cli.output import print_facts, print_json, print_problems, print_table
 from topfive.cli.progress import Bars
 
 app = App(
@@ -15,6 +17,8 @@ app = App(
     help_format="markdown",
     help="Image sets: make the synthetic twin, import archives where they lie, verify every byte.",
 )
+for _verb in ("build", "split", "describe", "subset", "export"):
+    app.command(f"topfive.cli.release:{_verb}", name=_verb)
 
 
 @app.command
@@ -29,11 +33,17 @@ def twin(
     label_noise: float = 0.06,
     seed: int = 0,
     ilsvrc: bool = False,
+    fraction: float = 1.0,
+    estimate: bool = False,
     json: bool = False,
 ) -> None:
     """Make the synthetic twin: rendered solids whose likeness follows the WordNet tree, with planted troubles.
 
+    A twin that was stopped goes on by the same command.
+
     Example: `topfive dataset twin runs/twin --classes 20 --seed 0`
+
+    Example: `topfive dataset twin runs/rehearsal --ilsvrc --estimate` says how long ImageNet's full size would take
 
     Parameters
     ----------
@@ -54,11 +64,15 @@ def twin(
     seed
         Same seed, same bytes.
     ilsvrc
-        All 1,000 classes.
+        ILSVRC2012's 1,000 classes and counts: 1,281,167, 50,000 and 100,000 pictures, in place of those above.
+    fraction
+        With `--ilsvrc`: this share of the counts of each class.
+    estimate
+        Say how much room and time it will take, and stop.
     json
         Print one JSON object.
     """
-    from topfive.dataset import TwinRecipe, make_twin
+    from topfive.dataset import TwinRecipe, estimate_twin, make_twin
 
     recipe = TwinRecipe(
         classes=1000 if ilsvrc else classes,
@@ -69,10 +83,21 @@ def twin(
         label_noise=label_noise,
         seed=seed,
         ilsvrc=ilsvrc,
+        fraction=fraction,
     )
+    facts: dict[str, Any]
+    if estimate or ilsvrc:
+        expected = estimate_twin(recipe)
+        if estimate:
+            facts = {"n_images": expected.n_images, "bytes": expected.n_bytes, "seconds": round(expected.seconds)}
+            print_json(facts) if json else print_facts(facts)
+            return
+        _room(out, expected.n_bytes)
+        needs = f"about {expected.n_bytes / 1e9:.1f} GB and {expected.seconds / 60:.0f} minutes"
+        print(f"{expected.n_images:,} pictures: {needs}", file=sys.stderr)
     with Bars() as progress:
         made = make_twin(out, recipe, progress=progress)
-    facts: dict[str, Any] = {
+    facts = {
         "dataset": str(out),
         "n_images": len(made.manifest),
         "n_classes": len(made.classes),
@@ -83,34 +108,70 @@ def twin(
 
 
 @app.command(name="import")
-def import_(source: Path, out: Path, *, split: str = "val", json: bool = False) -> None:
+def import_(
+    source: str,
+    out: Path,
+    *,
+    split: str = "val",
+    read: bool | None = None,
+    devkit: Path | None = None,
+    classes: Path | None = None,
+    unpack: bool = False,
+    wnids: bool = False,
+    mapping: Path | None = None,
+    json: bool = False,
+) -> None:
     """Index an image set where it lies: nothing is extracted, nothing is copied.
 
-    SOURCE is a folder by class, a tar of class folders, or Tiny ImageNet (folder or tar).
+    SOURCE is a folder with the official ILSVRC2012 archives (any of them), the whole ImageNet (a tar of synset tars),
+    a folder by class, a tar of class folders, a flat folder with a file of labels, Tiny ImageNet (folder or tar),
+    WebDataset shards (here or at a URL), the Hub's Parquet, or IDX (MNIST's family).
 
-    Example: `topfive dataset import pictures.tar runs/pictures --split val`
+    Example: `topfive dataset import /data/ILSVRC2012 runs/imagenet`
+
+    Example: `topfive dataset import s3://bucket/shards runs/shards --classes classes.txt`
 
     Parameters
     ----------
     source
-        Folder or archive.
+        Folder, archive or URL.
     out
         The dataset folder to make.
     split
         The split of a source that has none of its own.
+    read
+        Hash every picture and read its size now; `--no-read` leaves that to `verify`. By default pictures of more
+        than 2 GiB together are left to `verify`.
+    devkit
+        The ILSVRC2012 development kit (archive or folder) where it is not beside the archives.
+    classes
+        A file of wnids, one a line: these synsets of the whole ImageNet only; or what a source's numbers stand for.
+    unpack
+        Write a compressed archive's tars out into OUT first: pictures in it cannot be read otherwise.
+    wnids
+        Key classes that are words by their synsets, where there is no doubt; OUT/class_names.tsv says how.
+    mapping
+        Such a file, completed by hand.
     json
         Print one JSON object.
     """
-    from topfive.dataset import import_source
+    from topfive.dataset import ImportOptions, import_source
 
+    options = ImportOptions(
+        split=split, read=read, devkit=devkit, classes=classes, unpack=unpack, wnids=wnids, mapping=mapping
+    )
     with Bars() as progress:
-        report = import_source(source, out, split=split, progress=progress).to_json()
+        report = import_source(source, out, options, progress=progress).to_json()
     _print_report(report, json, "imported")
+    if not (json or report["read"]):
+        print("its pictures are not read yet: `topfive dataset verify` reads them, and fills in digests and sizes")
 
 
 @app.command
-def verify(dataset: Path, *, json: bool = False) -> None:
-    """Read every byte of a set: containers, digests, decodability, sizes, duplicates across splits.
+def verify(
+    dataset: Path, *, fill: bool = True, workers: int | None = None, cluster: str = "", json: bool = False
+) -> None:
+    """Read every byte of a set: archives, digests, decodability, sizes, duplicates across splits, ILSVRC's counts.
 
     Exit status 1 where there are problems.
 
@@ -119,18 +180,118 @@ def verify(dataset: Path, *, json: bool = False) -> None:
     Parameters
     ----------
     dataset
-        A dataset folder.
+        A dataset folder, or a release that `export` wrote.
+    fill
+        Write digests and sizes that the import left out into the manifest; `--no-fill` changes nothing.
+    workers
+        Threads that decode; one a core by default.
+    cluster
+        The address of a Ray cluster to read on (`HOST:PORT`, or auto); the set must lie there under the same path.
     json
         Print one JSON object.
     """
+    from topfive.dataset import CORES, read_to_verify
     from topfive.dataset import verify as verify_dataset
-    from topfive.records import Dataset
+    from topfive.dataset.release import is_release, verify_release
 
+    if is_release(dataset):
+        with Bars() as progress:
+            released = verify_release(dataset, progress).to_json()
+        _print_report(released, json, "verified")
+        raise SystemExit(1 if released["n_problems"] else 0)
     with Bars() as progress:
-        report = verify_dataset(Dataset.read(dataset), progress=progress).to_json()
+        found = verify_dataset(
+            read_to_verify(dataset), progress, workers=CORES if workers is None else workers, fill=fill, cluster=cluster
+        )
+    report = found.to_json()
     _print_report(report, json, "verified")
+    if found.n_filled and not json:
+        print(f"filled in digests and sizes of {found.n_filled:,} images")
     if report["n_problems"]:
         raise SystemExit(1)
+
+
+@app.command
+def dedupe(
+    dataset: Path,
+    *,
+    out: Path | None = None,
+    drop: bool = False,
+    known: Path | None = None,
+    near: bool = True,
+    sheet: Path | None = None,
+    workers: int = 2,
+    cluster: str = "",
+    json: bool = False,
+) -> None:
+    """Find pictures that stand in a set more than once: the same bytes, the same pixels, another compression or size.
+
+    Fingerprints are kept in DATASET/fingerprints: a stopped search goes on by the same command.
+
+    Example: `topfive dataset dedupe runs/pictures --out runs/unique --drop --sheet pairs.png`
+
+    Parameters
+    ----------
+    dataset
+        A dataset folder.
+    out
+        A dataset folder to make, in which copies share a group (and so a split).
+    drop
+        Leave one picture of each group in OUT: that of test before val before train.
+    known
+        The dataset folder before it grew: its fingerprints are used again, its groups keep their names.
+    near
+        `--no-near` looks for the same bytes and pixels only.
+    sheet
+        A PNG to draw pairs on, those farthest apart first.
+    workers
+        Threads that decode.
+    cluster
+        The address of a Ray cluster to decode on (`HOST:PORT`, or auto); the set must lie there under the same path.
+    json
+        Print one JSON object.
+    """
+    from topfive import flows
+    from topfive.records import BadInput, Dataset
+
+    if drop and out is None:
+        raise BadInput("needs a set to write", where="--drop", fix="Add --out OUT")
+    search = flows.Search(
+        near=near, known=None if known is None else Dataset.read(known), workers=workers, cluster=cluster
+    )
+    with Bars() as progress:
+        found = flows.dedupe(Dataset.read(dataset), search=search, out=out, drop=drop, sheet=sheet, progress=progress)
+    if json:
+        print_json(found)
+        return
+    print_facts(
+        {
+            "images": f"{found['n_images']:,}",
+            "copies": f"{found['n_duplicates']:,} in {found['n_groups']:,} groups",
+            "found by": f"bytes {found['n_bytes']:,}, pixels {found['n_pixels']:,}, near {found['n_near']:,}",
+            "groups across splits": f"{found['n_across_splits']:,}",
+            "groups of unlike labels": f"{found['n_label_conflicts']:,}",
+            "do not decode": f"{found['n_unread']:,}",
+        }
+        | {name: found[name] for name in ("sheet", "out", "n_written") if name in found}
+    )
+    rows = [(pair["image_id"], pair["copy_of"], pair["how"], pair["distance"]) for pair in found["pairs"][:10]]
+    if rows:
+        print_table(("image", "copy of", "how", "distance"), rows)
+
+
+def _room(out: Path, n_bytes: int) -> None:
+    """Raise BadInput where the disk of `out` has too little room."""
+    from topfive.records import BadInput
+
+    place = next(folder for folder in out.absolute().parents if folder.is_dir())
+    free = shutil.disk_usage(place).free
+    if free < n_bytes:
+        raise BadInput(
+            f"has {free / 1e9:.1f} GB free, and about {n_bytes / 1e9:.1f} GB are needed",
+            where=place,
+            fix="Name another disk, or add --fraction 0.1 or --size 64",
+        )
 
 
 def _print_report(report: dict[str, Any], json: bool, done: str) -> None:

@@ -2,28 +2,46 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from topfive import flows
-from topfive.cli.output import percent, print_facts, print_json, print_table
+from topfive.cli.comparison import print_comparison, print_placement, print_ranking
+from topfive.cli.figures import print_scores
+from topfive.cli.output import print_json
 from topfive.records import BadInput
 
 
 def score(
     predictions: Path,
-    truth: Annotated[Path | None, Parameter(help="A dataset folder or a truth file.")] = None,
+    source: Annotated[Path | None, Parameter(name="SET", help="A dataset folder or a truth file.")] = None,
+    /,
     *,
     split: str = "val",
+    truth: str | None = None,
+    corrected: Path | None = None,
+    order: Path | None = None,
+    ids: str | None = None,
+    kit: Path | None = None,
     devkit: Path | None = None,
+    boxes: Path | None = None,
     restrict: bool = False,
+    details: bool = False,
+    report: Path | None = None,
+    seed: int = 0,
     json: bool = False,
 ) -> None:
-    """Score a predictions file, free-text answers (.jsonl), or an ILSVRC text submission with `--devkit`.
+    """Every number of one predictions file: P SET; or of logits, free-text answers (.jsonl), an ILSVRC submission.
 
-    Example: `topfive score runs/alexnet-val.parquet runs/twin --split val`
+    Example: `topfive score runs/alexnet-val.parquet runs/twin --split val --report runs/alexnet-val.html`
+
+    Example: `topfive score lite0.parquet runs/imagenet --truth original,real,corrected --corrected imagenet_mturk.json`
+
+    Example: `topfive score logits.npy runs/imagenet --order classes.txt --ids split`
 
     Example: `topfive score answers.jsonl runs/pictures`, where each line is {"image_id": "...", "answer": "..."} or
     {"image_id": "...", "answers": ["...", ...]}, best first; what names no class is an error
@@ -33,82 +51,141 @@ def score(
     Parameters
     ----------
     predictions
-        A predictions file, or answers in words; with `--devkit` a text file of up to five ILSVRC2012_IDs a line.
+        A predictions file; `.npy` logits; `.csv` logits or guesses; answers in words; with `--devkit` a text file of up
+        to five ILSVRC2012_IDs a line.
     split
         The split of the dataset folder.
+    truth
+        What to hold it against, parted by commas: original, real (ReaL), corrected (by votes), or truth files.
+    corrected
+        The votes that correct ImageNet's labels (imagenet_mturk.json).
+    order
+        The classes of the columns of logits: a classes.tsv, or a wnid, name or ILSVRC2012_ID a line.
+    ids
+        The images of the rows of a `.npy`: a file with one image_id a line, or the word split for the set's own order.
+    kit
+        The official kit, for an --order of ILSVRC2012_IDs.
     devkit
         The official kit, a folder or its tar.gz: the truth comes from it.
+    boxes
+        With --devkit: the archive of the validation images' boxes, or an imported set's boxes.parquet; the submission
+        then has a box after each label.
     restrict
         Limit the predictions to the truth's classes; the result says so.
+    details
+        With --json: every class, every subtree, the confusion by subtree, the curves.
+    report
+        The HTML page to write.
+    seed
+        Draws the bootstrap and what the temperature is fitted on.
     json
         Print one JSON object.
     """
     if devkit is not None:
-        if truth is not None:
-            raise BadInput("takes its truth from the kit and no second argument", where="score --devkit")
-        if restrict:
-            raise BadInput("scores all 1,000 classes", where="score --devkit", fix="Leave --restrict out")
-        result = flows.score_devkit(predictions, devkit)
-    elif truth is None:
-        raise BadInput("needs the truth", where="score", fix="Name a dataset folder or a truth file, or use --devkit")
+        if source is not None or truth is not None:
+            raise BadInput(
+                "takes its truth from the kit alone", where="score --devkit", fix="Leave SET and --truth out"
+            )
+        if restrict or report is not None:
+            raise BadInput("scores a text of all 1,000 classes", where="score --devkit", fix="Leave other options out")
+        result = flows.score_devkit(predictions, devkit, boxes=boxes)
+    elif boxes is not None:
+        raise BadInput("goes with --devkit only", where="--boxes")
     else:
-        result = flows.score_file(predictions, truth, split=split, restrict=restrict)
-    print_json(result) if json else _print(result)
+        against = flows.Against(_truths(truth, corrected), restrict, seed)
+        if source is None and truth is None:
+            raise BadInput(
+                "needs the truth", where="score", fix="Name a dataset folder or a truth file, or --devkit KIT"
+            )
+        page = None if report is None else flows.Page(report, shlex.join(["topfive", *sys.argv[1:]]))
+        reading = flows.Reading(order, ids, kit)
+        result = flows.score_file(predictions, source, split=split, against=against, reading=reading, page=page)
+        if not details:
+            for view in result.get("truths", [result]):
+                view.pop("details", None)
+        if report is not None:
+            result = result | {"report": str(report)}
+    print_json(result) if json else print_scores(result)
+
+
+def _truths(truth: str | None, corrected: Path | None) -> tuple[str, ...]:
+    """The truths named; the votes stand with the name that needs them."""
+    names = tuple(name.strip() for name in truth.split(",")) if truth else ()
+    if corrected is None:
+        return names
+    if "corrected" not in names:
+        raise BadInput("is not asked for", where="--corrected", fix="Add corrected to --truth")
+    return tuple(f"corrected={corrected}" if name == "corrected" else name for name in names)
 
 
 def compare(
-    first: Path,
-    second: Path,
-    truth: Path,
-    *,
+    *files: Path,
     split: str = "val",
     metric: Literal["top1", "top5"] = "top1",
+    any_view: bool = False,
+    seed: int = 0,
+    report: Path | None = None,
+    published: Path | None = None,
+    name: str | None = None,
+    restrict: bool = False,
     json: bool = False,
 ) -> None:
-    """Compare two predictions files on the same images: exact McNemar test, interval of the difference.
+    """Compare predictions of the same images, with each other or with published figures: P1 P2 [P3 ...] SET.
 
-    Example: `topfive compare runs/a.parquet runs/b.parquet runs/twin --split val`
+    Two files: exact McNemar test, paired bootstrap of the difference, the images that differ. More: the ranks that all
+    paired tests allow, Holm's correction at 5 %. SET is a dataset folder or a truth file.
+
+    Example: `topfive compare runs/a.parquet runs/b.parquet runs/twin --split val --report runs/a-b.html`
+
+    Example: `topfive compare runs/*.parquet runs/twin`
+
+    Example: `topfive compare runs/lite0.parquet runs/val --published results.csv --name tf_efficientnet_lite0.in1k`
 
     Parameters
     ----------
-    first
-        A predictions file.
-    second
-        Another.
-    truth
-        A dataset folder or a truth file.
+    files
+        Two or more predictions files (one with --published), then a dataset folder or a truth file.
     split
         The split of the dataset folder.
     metric
         top1 or top5.
+    any_view
+        Compare files that were preprocessed differently, as systems with Views of their own are.
+    seed
+        Draws the bootstrap; same seed, same interval.
+    report
+        The HTML page to write: the numbers and, of two files, the images that only one gets right.
+    published
+        A CSV of published figures with timm's columns: place one file among its rows.
+    name
+        The row's model that the file should reproduce.
+    restrict
+        With --published: limit the predictions to the set's classes, as published figures of ImageNet-A and -R are.
     json
         Print one JSON object.
     """
-    result = flows.compare_files(first, second, truth, split=split, metric=metric)
+    least = 2 if published is not None else 3
+    if len(files) < least:
+        wanted = "P SET" if published is not None else "P1 P2 [P3 ...] SET"
+        raise BadInput(f"got {len(files)} paths", where="compare", fix=f"Write: topfive compare {wanted}")
+    *made, truth = files
+    if published is not None:
+        if len(made) != 1 or report is not None or any_view:
+            raise BadInput("places one file, without --report and --any-view", where="compare --published")
+        result = flows.place_file(made[0], truth, published, split=split, metric=metric, restrict=restrict, name=name)
+        print_json(result) if json else print_placement(result)
+        return
+    if name is not None or restrict:
+        raise BadInput("goes with --published only", where="--name" if name is not None else "--restrict")
+    if report is not None:
+        result = flows.report_comparison(made, truth, report, split=split, metric=metric, any_view=any_view, seed=seed)
+    elif len(made) > 2:
+        result = flows.rank_files(made, truth, split=split, metric=metric, any_view=any_view)
+    else:
+        result = flows.compare_files(made[0], made[1], truth, split=split, metric=metric, any_view=any_view, seed=seed)
     if json:
         print_json(result)
-        return
-    print_facts(
-        {
-            "difference in error, points": percent(result["difference"], result["interval"]),
-            "p (exact McNemar)": f"{result['p_value']:.3g}",
-            "images that differ": result["n_discordant"],
-        }
-    )
-
-
-def _print(result: dict[str, Any]) -> None:
-    print_facts(
-        {
-            "protocol": result["protocol"],
-            "images": f"{result['n']:,}",
-            "top-1 error %": percent(result["top1_error"], result["top1_error_interval"]),
-            "top-5 error %": percent(result["top5_error"], result["top5_error_interval"]),
-        }
-    )
-    if "flat_error" in result:
-        rows = [
-            (k + 1, f"{flat:.5f}", f"{result['hierarchical_error'][k]:.5f}")
-            for k, flat in enumerate(result["flat_error"])
-        ]
-        print_table(("guesses", "flat error", "hierarchical error"), rows)
+    elif len(made) > 2:
+        print_ranking(result)
+    else:
+        print_comparison(result, made)

@@ -83,13 +83,16 @@ class Plan:
 
 
 def make_plan(
-    per_class: tuple[int, int, int],
+    per_class: tuple[int | NDArray[np.int64], ...],
     like: NDArray[np.float64],
     troubles: Troubles,
     place_shares: NDArray[np.float64],
     rng: np.random.Generator,
 ) -> Plan:
-    """Plan `per_class` pictures of each class for train, val and test; `like` [K, K] is their likeness, K > 1."""
+    """Plan `per_class` pictures of each class for train, val and test; `like` [K, K] is their likeness, K > 1.
+
+    A number is a mean (train is planned unbalanced about it), an array [K] what each class has.
+    """
     k = len(like)
     near = np.exp(_NEARNESS * like)
     np.fill_diagonal(near, 0.0)
@@ -98,7 +101,8 @@ def make_plan(
     parts: list[Plan] = []
     for split, n in enumerate(per_class):
         # As in ILSVRC, only the training set is unbalanced.
-        counts = _counts(k, n, troubles.imbalance if split == 0 else 0.0, rng)
+        even = 0.0 if split else troubles.imbalance
+        counts = n if isinstance(n, np.ndarray) else _counts(k, n, even, rng)
         classes = rng.permutation(np.repeat(np.arange(k, dtype=np.int32), counts))
         part = _first_plan(split, classes, near, troubles, rng)
         part.place[:] = _drawn(habits, classes, rng)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ CONTEXT: dict[str, Any] = {
     "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "dct": "http://purl.org/dc/terms/",
+    "equivalentProperty": "cr:equivalentProperty",
     "examples": {"@id": "cr:examples", "@type": "@json"},
     "extract": "cr:extract",
     "field": "cr:field",
@@ -37,6 +39,7 @@ CONTEXT: dict[str, Any] = {
     "regex": "cr:regex",
     "repeated": "cr:repeated",
     "replace": "cr:replace",
+    "samplingRate": "cr:samplingRate",
     "sc": "https://schema.org/",
     "separator": "cr:separator",
     "source": "cr:source",
@@ -44,6 +47,9 @@ CONTEXT: dict[str, Any] = {
     "transform": "cr:transform",
 }
 _TYPES = {"string": "sc:Text", "int32": "sc:Integer", "int64": "sc:Integer", "double": "sc:Float", "bool": "sc:Boolean"}
+_PARQUET, _DATA = "application/x-parquet", "data/*.parquet"
+_SAID = ("description", "license", "url", "creator", "datePublished", "citeAs", "version", "recipe")
+"""What a set says of itself that is true of any part of it."""
 
 
 def describe(name: str, description: str, manifest: Manifest, pictures: list[dict[str, Any]]) -> dict[str, Any]:
@@ -65,6 +71,88 @@ def describe(name: str, description: str, manifest: Manifest, pictures: list[dic
             _beside("classes.tsv", "text/tab-separated-values"),
         ],
         "recordSet": [_splits(manifest), _classes(), _images(manifest)],
+    }
+
+
+def with_manifest(about: dict[str, Any], manifest: Manifest) -> dict[str, Any]:
+    """A description whose splits and columns are those of `manifest`; all else stays as it was."""
+    mine = [_splits(manifest), _classes(), _images(manifest)]
+    return about | ({"recordSet": mine} if "recordSet" in about else {})
+
+
+def describe_parquet(
+    name: str, about: Mapping[str, Any], manifest: Manifest, files: Sequence[tuple[str, int, str]]
+) -> dict[str, Any]:
+    """The description of a release whose pictures are in Parquet `files` (name, bytes, SHA-256): `about` says the rest.
+
+    Classes and splits are written out, so that a reader needs the Parquet files alone for pictures and labels.
+    """
+    said = {key: about[key] for key in _SAID if key in about}
+    licences = manifest.source.column("licence").unique().to_pylist()
+    if "license" not in said and len(licences) == 1 and licences[0]:
+        said["license"] = licences[0]
+    objects = [
+        {
+            "@type": "cr:FileObject",
+            "@id": file,
+            "name": file,
+            "contentUrl": file,
+            "contentSize": f"{size} B",
+            "encodingFormat": _PARQUET,
+            "sha256": sha256,
+        }
+        for file, size, sha256 in files
+    ]
+    data = {"@type": "cr:FileSet", "@id": "data", "name": "data", "encodingFormat": _PARQUET, "includes": _DATA}
+    return {
+        "@context": CONTEXT,
+        "@type": "sc:Dataset",
+        "conformsTo": "http://mlcommons.org/croissant/1.0",
+        "name": name,
+        "description": "Pictures with the class that each shows",
+        "version": "1.0.0",
+        **said,
+        "distribution": [*objects, data],
+        "recordSet": [_splits(manifest), _classes_in_full(manifest), _pictures(manifest)],
+    }
+
+
+def _classes_in_full(manifest: Manifest) -> dict[str, Any]:
+    kinds = {"index": "sc:Integer", "wnid": "sc:Text", "name": "sc:Text"}
+    fields = [
+        {"@type": "cr:Field", "@id": f"classes/{name}", "name": name, "dataType": kind} for name, kind in kinds.items()
+    ]
+    rows = zip(manifest.classes.wnids, manifest.classes.names, strict=True)
+    return {
+        "@type": "cr:RecordSet",
+        "@id": "classes",
+        "name": "classes",
+        "key": {"@id": "classes/index"},
+        "field": fields,
+        "data": [
+            {"classes/index": index, "classes/wnid": wnid, "classes/name": name}
+            for index, (wnid, name) in enumerate(rows)
+        ],
+    }
+
+
+def _pictures(manifest: Manifest) -> dict[str, Any]:
+    image = _field("images", "image", "sc:ImageObject", "data")
+    image["source"]["transform"] = {"jsonPath": "bytes"}
+    left_out = {"container", "offset", "size", "class_index", "image", "label"}
+    fields = [image, _field("images", "label", "sc:Integer", "data")]
+    fields += [
+        _field("images", entry.name, _TYPES.get(str(entry.type), "sc:Text"), "data")
+        for entry in manifest.source.schema
+        if entry.name not in left_out
+    ]
+    return {
+        "@type": "cr:RecordSet",
+        "@id": "images",
+        "name": "images",
+        "description": "One record a picture; `label` is an index of `classes`, -1 where it is not known.",
+        "key": {"@id": "images/image_id"},
+        "field": fields,
     }
 
 
@@ -143,7 +231,7 @@ def _classes() -> dict[str, Any]:
 
 
 def _images(manifest: Manifest) -> dict[str, Any]:
-    schema = manifest.table.schema
+    schema = manifest.source.schema
     fields = [
         _field("images", entry.name, _TYPES.get(str(entry.type), "sc:Text"), "manifest.parquet") for entry in schema
     ]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from topfive.dataset.elsewhere import write_elsewhere
 from topfive.dataset.fingerprints import Fingerprints, fingerprints
-from topfive.records import SPLITS, UNKNOWN, Dataset, Manifest, Progress, new_folder, silent
+from topfive.records import SPLITS, UNKNOWN, Dataset, Manifest, Progress, silent
 
 MOST = 8.0
 """The greatest distance of near duplicates. Copies at half the size or in JPEG's quality 40 came to at most 6.6 on
@@ -71,6 +72,7 @@ def dedupe(
     most: float = MOST,
     known: Dataset | None = None,
     workers: int = 2,
+    cluster: str = "",
     progress: Progress = silent,
 ) -> Duplicates:
     """Find exact duplicates (same bytes, same pixels) and near ones (other compression or size), in and across splits.
@@ -79,7 +81,8 @@ def dedupe(
     members. Mirrored and cropped copies are not looked for. Raises BadInput where a container cannot be read.
     """
     manifest = dataset.manifest
-    prints = fingerprints(dataset, known=None if known is None else known.root, workers=workers, progress=progress)
+    before = None if known is None else known.root
+    prints = fingerprints(dataset, known=before, workers=workers, cluster=cluster, progress=progress)
     pairs = _exact(manifest, prints)
     if near:
         pairs += _near(manifest, prints, pairs, most)
@@ -108,16 +111,8 @@ def write_deduped(found: Duplicates, out: Path, *, drop: bool) -> Dataset:
 
     Pictures stay where they lie. Raises BadInput where `out` is there already.
     """
-    dataset = found.dataset
-    manifest = dataset.manifest.with_column("group", list(found.group))
-    folder = dataset.root.resolve()
-    places = [str(folder / name) for name in manifest.column("container")]  # an absolute one stays as it is
-    manifest = manifest.with_column("container", places)
-    if drop:
-        manifest = manifest.take(found.keep)
-    with new_folder(Path(out)) as new:
-        replace(dataset, root=new, manifest=manifest).write(new)
-    return Dataset.read(Path(out))
+    manifest = found.dataset.manifest.with_column("group", list(found.group))
+    return write_elsewhere(found.dataset, manifest.take(found.keep) if drop else manifest, Path(out), {})
 
 
 Link = tuple[int, int, str, float]

@@ -8,10 +8,9 @@ stopped run goes on where it was and a set that has grown reads its new pictures
 from __future__ import annotations
 
 import hashlib
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from topfive.loading import Pictures, decode
+from topfive.loading import Pictures, decode, run_parts
 from topfive.records import BadInput, Dataset, Progress, replacing, silent
 
 SIDE_PX = 32
@@ -29,7 +28,7 @@ THUMB = LUMA_PX**2 + 2 * CHROMA_PX**2
 
 _LOOKS = 1
 """Counts the definitions of a fingerprint; parts of another definition are not read."""
-_PART = 4_096
+_PART = 2_048
 """Pictures a part: what a run that is stopped loses at most, and what is in memory as Python objects at once."""
 _RUN = 32
 """Pictures a thread takes at a time."""
@@ -51,12 +50,18 @@ class Fingerprints:
 
 
 def fingerprints(
-    dataset: Dataset, *, known: Path | None = None, workers: int = 2, progress: Progress = silent
+    dataset: Dataset,
+    *,
+    known: Path | None = None,
+    workers: int = 2,
+    cluster: str = "",
+    progress: Progress = silent,
 ) -> Fingerprints:
     """Fingerprints of every picture of a set, read from its folder where they were made before, else made there.
 
-    `known` is another dataset folder whose fingerprints are taken for pictures with the same bytes. A picture that
-    does not decode has none. Raises BadInput where a container is missing or the folder cannot be written.
+    `known` is another dataset folder whose fingerprints are taken for pictures with the same bytes. `workers` threads
+    decode, here or on each core of the `cluster` (an address as `run_parts` takes it). A picture that does not decode
+    has none. Raises BadInput where a container is missing or the folder cannot be written.
     """
     keys = _keys(dataset)
     folder = dataset.root / _FOLDER
@@ -66,22 +71,32 @@ def fingerprints(
     missing = np.array([row for row, key in enumerate(keys) if key not in made], dtype=np.int64)
     done, total = len(keys) - len(missing), len(keys)
     progress("fingerprints", done, total, "images")
-    pictures = Pictures(dataset, dataset.manifest, labels=False)
-    number = len(list(folder.glob("part-*.parquet")))
-    with ThreadPoolExecutor(workers, thread_name_prefix="fingerprint") as pool:
-        for start in range(0, len(missing), _PART):
-            rows = missing[start : start + _PART]
-
-            def tell(n: int, before: int = done) -> None:
-                progress("fingerprints", before + n, total, "images")
-
-            part = _make(pictures, rows, pool, tell)
-            names = [keys[row] for row in rows]
-            _write(folder / f"part-{number:05d}.parquet", names, part)
-            made |= {name: (part, place) for place, name in enumerate(names)}
-            number += 1
-            done += len(rows)
+    number = 1 + max((int(path.stem[5:]) for path in folder.glob("part-*.parquet")), default=-1)
+    parts = [missing[start : start + _PART] for start in range(0, len(missing), _PART)]
+    job = partial(_made_elsewhere, dataset.root) if cluster else partial(_made_here, dataset, workers)
+    for rows, part in zip(parts, run_parts(job, parts, cluster=cluster), strict=True):
+        names = [keys[row] for row in rows]
+        _write(folder / f"part-{number:05d}.parquet", names, part)
+        made |= {name: (part, place) for place, name in enumerate(names)}
+        number += 1
+        done += len(rows)
+        progress("fingerprints", done, total, "images")
     return _joined([made[key] for key in keys])
+
+
+def _made_here(dataset: Dataset, workers: int, rows: NDArray[np.int64]) -> Fingerprints:
+    with ThreadPoolExecutor(workers, thread_name_prefix="fingerprint") as pool:
+        return _make(Pictures(dataset, dataset.manifest.take(rows), labels=False), pool)
+
+
+def _made_elsewhere(root: Path, rows: NDArray[np.int64]) -> Fingerprints:
+    """As `_made_here`, by a process that has only the set's place."""
+    return _made_here(_opened(root), 1, rows)
+
+
+@lru_cache(maxsize=1)
+def _opened(root: Path) -> Dataset:
+    return Dataset.read(root)
 
 
 def _keys(dataset: Dataset) -> list[str]:
@@ -91,36 +106,27 @@ def _keys(dataset: Dataset) -> list[str]:
     return [digest or f"{box}:{at}:{size}" for digest, box, at, size in zip(*places, strict=True)]
 
 
-def _make(
-    pictures: Pictures, rows: NDArray[np.int64], pool: ThreadPoolExecutor, tell: Callable[[int], None]
-) -> Fingerprints:
-    known = np.zeros(len(rows), dtype=np.bool_)
-    pixels = np.zeros((len(rows), 16), dtype=np.uint8)
-    small = np.zeros((len(rows), SIDE_PX, SIDE_PX, 3), dtype=np.uint8)
+def _make(pictures: Pictures, pool: ThreadPoolExecutor) -> Fingerprints:
+    n = len(pictures)
+    known = np.zeros(n, dtype=np.bool_)
+    pixels = np.zeros((n, 16), dtype=np.uint8)
+    small = np.zeros((n, SIDE_PX, SIDE_PX, 3), dtype=np.uint8)
 
-    def look(first: int) -> int:
-        last = min(first + _RUN, len(rows))
-        for place in range(first, last):
-            data = pictures.read(int(rows[place]))
+    def look(first: int) -> None:
+        for row in range(first, min(first + _RUN, n)):
+            data = pictures.read(row)
             try:
                 full = decode(data, "exact")
             except BadInput:
                 continue
-            known[place] = True
-            pixels[place] = np.frombuffer(_pixel_digest(full), dtype=np.uint8)
-            small[place] = _reduced(full)
-        return last
+            known[row] = True
+            pixels[row] = np.frombuffer(_pixel_digest(full), dtype=np.uint8)
+            small[row] = _reduced(full)
 
-    for last in _in_order(pool, look, range(0, len(rows), _RUN)):
-        tell(last)
+    for job in [pool.submit(look, first) for first in range(0, n, _RUN)]:
+        job.result()
     thumb, low = describe(small)
     return Fingerprints(known, pixels.view("V16")[:, 0], low, thumb)
-
-
-def _in_order(pool: ThreadPoolExecutor, job: Callable[[int], int], starts: range) -> Iterator[int]:
-    waiting: deque[Future[int]] = deque(pool.submit(job, start) for start in starts)
-    while waiting:
-        yield waiting.popleft().result()
 
 
 def _pixel_digest(full: NDArray[np.uint8]) -> bytes:

@@ -4,18 +4,25 @@ folder is."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from topfive.dataset.reports import Problem
 from topfive.dataset.source import Source, SourceFile
-from topfive.records import BadInput, ClassList
+from topfive.records import SPLITS, UNKNOWN, BadInput, ClassList
 from topfive.taxonomy import wordnet
 
 _WNID = re.compile(r"n\d{8}")
 _SUFFIXES = frozenset({"jpg", "jpeg", "png", "gif", "bmp", "webp", "tif", "tiff"})
+PICTURE_SUFFIX = rf"(?i)\.({'|'.join(sorted(_SUFFIXES))})$"
+"""The same as a regular expression for columns of names."""
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 
 
@@ -27,13 +34,95 @@ class FoundImage(NamedTuple):
     split: str
 
 
-@dataclass(frozen=True)
-class Found:
-    """All pictures of a source, its classes in their final order, and what was left out."""
+@dataclass(frozen=True, eq=False)
+class Images:
+    """A source's pictures as columns of one length: `path` in the source, the `container` that holds their bytes
+    [offset, offset + size) (a file, absolute, or relative to the folder that is made), `class_index` and `split`."""
 
-    images: tuple[FoundImage, ...]
+    path: pa.StringArray
+    container: pa.DictionaryArray
+    offset: NDArray[np.int64]
+    size: NDArray[np.int64]
+    class_index: NDArray[np.int32]
+    split: pa.DictionaryArray
+
+    def __len__(self) -> int:
+        return len(self.path)
+
+    @classmethod
+    def one_by_one(cls, images: Sequence[FoundImage], classes: ClassList) -> Images:
+        """From records: for sources of at most some hundred thousand pictures."""
+        index = [UNKNOWN if image.wnid is None else classes.index[image.wnid] for image in images]
+        return cls(
+            pa.array([image.file.path for image in images], pa.string()),
+            pa.array([image.file.container for image in images], pa.string()).dictionary_encode(),
+            np.array([image.file.offset for image in images], np.int64),
+            np.array([image.file.size for image in images], np.int64),
+            np.array(index, np.int32),
+            pa.array([image.split for image in images], pa.string()).dictionary_encode(),
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Images]) -> Images:
+        """All pictures of several parts; raises ValueError for none."""
+        return cls(
+            pa.concat_arrays([part.path for part in parts]),
+            _joined([part.container for part in parts]),
+            np.concatenate([part.offset for part in parts]),
+            np.concatenate([part.size for part in parts]),
+            np.concatenate([part.class_index for part in parts]),
+            _joined([part.split for part in parts]),
+        )
+
+    def in_order(self) -> Images:
+        """Sorted by split (train, val, test), then path."""
+        rank = np.array([SPLITS.index(name) for name in self.split.dictionary.to_pylist()], np.int8)
+        code = self.split.indices.to_numpy(zero_copy_only=False)
+        table = pa.table({"split": rank[code], "path": self.path})
+        order = pc.sort_indices(table, [("split", "ascending"), ("path", "ascending")])
+        rows = order.to_numpy()
+        return Images(
+            self.path.take(order),
+            self.container.take(order),
+            self.offset[rows],
+            self.size[rows],
+            self.class_index[rows],
+            self.split.take(order),
+        )
+
+
+class Container(NamedTuple):
+    """A file or folder that a set is about: pictures lie in it (`archive`, `folder`), or facts on them (`facts`).
+
+    `size` in bytes and the digests are empty where they are not known, or it is a folder.
+    """
+
+    path: str
+    kind: Literal["archive", "folder", "facts"]
+    size: int | None = None
+    md5: str = ""
+    sha256: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """All pictures of a source, its classes in their final order, and what was left out.
+
+    `containers` is for sources that are several files (else it is the source); `beside` are tables to write beside the
+    manifest, by file name.
+    """
+
+    images: Images
     classes: ClassList
     problems: tuple[Problem, ...]
+    containers: tuple[Container, ...] = ()
+    beside: Mapping[str, pa.Table] = field(default_factory=dict)
+
+
+def stems(paths: pa.StringArray) -> pa.StringArray:
+    """File names without folder and suffix (a name that is all suffix stays)."""
+    names = pc.replace_substring_regex(paths, pattern=r"^.*/", replacement="")
+    return pc.replace_substring_regex(names, pattern=r"^(.+)\.[^.]*$", replacement=r"\1")
 
 
 def is_wnid(name: str) -> bool:
@@ -41,12 +130,16 @@ def is_wnid(name: str) -> bool:
     return _WNID.fullmatch(name) is not None
 
 
-def class_list(keys: Iterable[str], where: Path) -> ClassList:
+def class_list(keys: Iterable[str], where: str | Path) -> ClassList:
     """Sorted classes with WordNet's names; raises BadInput for a key of a wnid's shape that WordNet 3.0 lacks."""
-    ordered = sorted(set(keys))
-    graph = wordnet() if any(is_wnid(key) for key in ordered) else None
+    return named_classes(sorted(set(keys)), where)
+
+
+def named_classes(keys: Sequence[str], where: str | Path) -> ClassList:
+    """As `class_list`, in the order given; raises BadInput for a key that stands twice too."""
+    graph = wordnet() if any(is_wnid(key) for key in keys) else None
     names = []
-    for key in ordered:
+    for key in keys:
         if graph is None or not is_wnid(key):
             names.append(key)
             continue
@@ -58,7 +151,7 @@ def class_list(keys: Iterable[str], where: Path) -> ClassList:
                 fix="Mend the wnid, or name the folder otherwise if it is no wnid",
             )
         names.append(graph.lemmas(key)[0].replace("_", " "))
-    classes = ClassList(tuple(ordered), tuple(names))
+    classes = ClassList(tuple(keys), tuple(names))
     classes.check(where)
     return classes
 
@@ -78,3 +171,7 @@ def is_picture(source: Source, file: SourceFile) -> bool:
     if is_hidden(file.path):
         return False
     return has_picture_suffix(file.path) or source.read_start(file).startswith(_MAGIC)
+
+
+def _joined(parts: Sequence[pa.DictionaryArray]) -> pa.DictionaryArray:
+    return pa.chunked_array(parts).unify_dictionaries().combine_chunks()

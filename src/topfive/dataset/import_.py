@@ -1,68 +1,103 @@
-"""Import: recognise a source, index its pictures where they lie, hash each, and write a dataset folder about them."""
+"""Import: recognise a source, index its pictures where they lie, and write a dataset folder about them."""
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from topfive.dataset.ahead import map_ahead
+from topfive.dataset.class_names import keyed_by_wnid
 from topfive.dataset.croissant import archive, describe, folder
-from topfive.dataset.found import Found, FoundImage
+from topfive.dataset.found import Container, Found, Images, stems
 from topfive.dataset.importers import Importer, importers
+from topfive.dataset.official import PUBLISHED_MD5
+from topfive.dataset.options import DEFAULTS, READ_UP_TO, ImportOptions
 from topfive.dataset.reports import ImportReport, Problem, n_classes
 from topfive.dataset.source import Source, open_source
-from topfive.loading import MAX_BYTES, BadImage, read_header
-from topfive.records import SPLITS, UNKNOWN, BadInput, Dataset, Manifest, Progress, counted, new_folder, silent
+from topfive.dataset.sums import write_sums
+from topfive.loading import MAX_BYTES, BadImage, Containers, is_remote, read_header
+from topfive.records import BadInput, Dataset, Manifest, Progress, counted, new_folder, replacing, silent
+
+_WORKERS = 2
 
 
-def import_source(source: Path, out: Path, *, split: str = "val", progress: Progress = silent) -> ImportReport:
-    """Write the dataset folder `out` about the pictures of a folder or tar archive, which are read but not copied.
+def import_source(
+    source: str | Path, out: Path, options: ImportOptions = DEFAULTS, *, progress: Progress = silent
+) -> ImportReport:
+    """Write the dataset folder `out` about the pictures of a source, which are indexed where they lie.
 
-    A source without splits becomes `split`. Every picture is hashed and its size read from its header; decoding is
-    `verify`'s. A picture that is none stays in the manifest and is named in the report, as is a file left out.
+    Where the options say so, or the pictures are few bytes, each is hashed and its size read from its header; else
+    `sha256` is empty and `width` and `height` are 0 until `verify` has read them. Decoding is `verify`'s. A picture
+    that is none stays in the manifest and is named in the report, as is a file left out.
     Raises BadInput, and writes nothing, for a source that is missing, empty, damaged or of no known layout, for two
     pictures with one id, and for a class of a wnid's shape that WordNet 3.0 does not have.
     """
-    if split not in SPLITS:
-        raise BadInput(f"is no split: {split!r}", where="split", fix=f"Splits: {', '.join(SPLITS)}")
-    source, out = Path(source), Path(out)
+    options.check()
+    out = Path(out)
     with new_folder(out) as new:
         opened = open_source(source, progress)
         importer = _recognised(opened)
-        found = importer.read(opened, split, progress)
-        if not found.images:
+        found = importer.read(opened, options, new, progress)
+        if not len(found.images):
             raise BadInput(f"holds no pictures (taken as {importer.TITLE})", where=source, fix=_remedy(found.problems))
-        images = sorted(found.images, key=lambda image: (SPLITS.index(image.split), image.file.path))
-        ids = image_ids([image.file.path for image in images], source)
-        columns, problems = _columns(opened, images, ids, found, progress)
-        manifest = Manifest.from_columns(columns, found.classes)
-        about = describe(_name(opened), f"Imported from {source.name}: {importer.TITLE}", manifest, _pictures(opened))
+        found = keyed_by_wnid(found, options, new)
+        found = replace(found, images=found.images.in_order())
+        ids = image_ids(found.images.path, source)
+        read = _few_bytes(found.images) if options.read is None else options.read
+        looks = list(_looked_at(new, found.images, ids, progress)) if read else []
+        manifest = _manifest(found, ids, looks)
+        pictures = _distribution(opened, found, new, read, progress)
+        for name, table in found.beside.items():
+            with replacing(new / name) as part:
+                pq.write_table(table, part, compression="zstd")
+        about = describe(Path(opened.name).stem, f"Imported from {opened.name}: {importer.TITLE}", manifest, pictures)
         Dataset(new, manifest, about).write(new)
-    every = (*found.problems, *problems)
-    return ImportReport(out, len(manifest), n_classes(manifest), manifest.splits(), every, importer.TITLE)
+        write_sums(new)
+    wrong = [Problem(ids[row].as_py(), look.reason) for row, look in enumerate(looks) if look.reason]
+    problems = (*found.problems, *wrong)
+    return ImportReport(
+        out, len(manifest), n_classes(manifest), manifest.splits(), problems, layout=importer.TITLE, read=read
+    )
 
 
-def image_ids(paths: list[str], where: Path) -> list[str]:
+def image_ids(paths: pa.StringArray, where: str | Path) -> pa.StringArray:
     """An id for each path: the stem where no other path has it, else the path without suffix.
 
     Raises BadInput for two paths that differ in their suffix only.
     """
-    stems = [path.rpartition("/")[2].rpartition(".")[0] or path.rpartition("/")[2] for path in paths]
-    uses = Counter(stems)
-    ids = []
-    first: dict[str, str] = {}
-    for path, stem in zip(paths, stems, strict=True):
-        image_id = stem if uses[stem] == 1 else path[: path.rindex("/") + 1] + stem if "/" in path else stem
-        if image_id in first:
-            raise BadInput(
-                f"two pictures have the id {image_id!r}: {first[image_id]} and {path}",
-                where=where,
-                fix="Rename one of them, or take it out",
-            )
-        first[image_id] = path
-        ids.append(image_id)
+    short = stems(paths)
+    code, uses = _codes(short)
+    shared = uses[code] > 1
+    if not shared.any():
+        return short
+    folders = pc.replace_substring_regex(paths, pattern=r"[^/]*$", replacement="")
+    ids = pc.if_else(pa.array(shared), pc.binary_join_element_wise(folders, short, ""), short)
+    code, uses = _codes(ids)
+    twice = np.flatnonzero(uses > 1)
+    if len(twice):
+        rows = np.flatnonzero(code == twice[0])
+        first, second = sorted(rows.tolist())[:2]
+        raise BadInput(
+            f"two pictures have the id {ids[first].as_py()!r}: {paths[first].as_py()} and {paths[second].as_py()}",
+            where=where,
+            fix="Rename one of them, or take it out",
+        )
     return ids
+
+
+def _codes(values: pa.StringArray) -> tuple[Any, Any]:
+    """A number for each value, and how often each number stands."""
+    coded = values.dictionary_encode()
+    code = coded.indices.to_numpy(zero_copy_only=False)
+    return code, np.bincount(code, minlength=len(coded.dictionary))
 
 
 def _recognised(source: Source) -> Importer:
@@ -72,6 +107,12 @@ def _recognised(source: Source) -> Importer:
     for importer in every:
         if importer.recognises(source):
             return importer
+    if len(source.files) == 1 and Path(source.root).is_file() and source.read_start(source.files[0])[:6]:
+        raise BadInput(
+            "is compressed, and its pictures cannot be read in place",
+            where=source.root,
+            fix="Unpack it, then import that",
+        )
     raise BadInput(
         "has no layout that import knows",
         where=source.root,
@@ -79,56 +120,100 @@ def _recognised(source: Source) -> Importer:
     )
 
 
-def _columns(
-    source: Source, images: list[FoundImage], ids: list[str], found: Found, progress: Progress
-) -> tuple[dict[str, list[Any]], list[Problem]]:
-    index = found.classes.index
-    names = ("sha256", "width", "height")
-    read: dict[str, list[Any]] = {name: [] for name in names}
-    problems = []
-    for image_id, image in counted(zip(ids, images, strict=True), "reading", len(images), progress, "images"):
-        digest, width, height, reason = _looked_at(source, image)
-        for name, value in zip(names, (digest, width, height), strict=True):
-            read[name].append(value)
-        if reason:
-            problems.append(Problem(image_id, reason))
-    return {
+def _few_bytes(images: Images) -> bool:
+    return int(images.size.sum()) <= READ_UP_TO
+
+
+class _Look(NamedTuple):
+    """What a picture's bytes say; `reason` says what is wrong, empty where nothing is."""
+
+    sha256: str
+    width: int
+    height: int
+    reason: str
+
+
+def _looked_at(new: Path, images: Images, ids: pa.StringArray, progress: Progress) -> Iterator[_Look]:
+    store = Containers(new, {})
+    container = images.container.indices.to_numpy(zero_copy_only=False).tolist()
+    names = images.container.dictionary.to_pylist()
+    keep = np.bincount(container, minlength=len(names)) > 1
+    offset, size = images.offset.tolist(), images.size.tolist()
+
+    def look(row: int) -> _Look:
+        if size[row] > MAX_BYTES:
+            return _Look("", 0, 0, f"has {size[row]} bytes, more than the {MAX_BYTES} allowed")
+        code = container[row]
+        data = store.read(names[code], offset[row], size[row], keep=bool(keep[code]), row=ids[row].as_py())
+        digest = hashlib.sha256(data).hexdigest()
+        try:
+            header = read_header(data)
+        except BadImage as error:
+            return _Look(digest, 0, 0, error.reason)
+        return _Look(digest, header.width, header.height, "")
+
+    return counted(map_ahead(look, range(len(ids)), _WORKERS), "reading", len(ids), progress, "images")
+
+
+def _manifest(found: Found, ids: pa.StringArray, looks: list[_Look]) -> Manifest:
+    images = found.images
+    columns = {
         "image_id": ids,
-        "container": [image.file.container for image in images],
-        "offset": [image.file.offset for image in images],
-        "size": [image.file.size for image in images],
-        "class_index": [UNKNOWN if image.wnid is None else index[image.wnid] for image in images],
-        "split": [image.split for image in images],
-        "source": [image.file.path for image in images],
-        **read,
-    }, problems
+        "container": images.container.cast(pa.string()),
+        "offset": images.offset,
+        "size": images.size,
+        "class_index": images.class_index,
+        "split": images.split.cast(pa.string()),
+        "source": images.path,
+    }
+    if looks:
+        for name in ("sha256", "width", "height"):
+            columns[name] = [getattr(look, name) for look in looks]
+    return Manifest.from_columns(columns, found.classes)
 
 
-def _looked_at(source: Source, image: FoundImage) -> tuple[str, int, int, str]:
-    """SHA-256, width, height, and what is wrong (empty where nothing is)."""
-    if image.file.size > MAX_BYTES:
-        return "", 0, 0, f"has {image.file.size} bytes, more than the {MAX_BYTES} allowed"
-    data = source.read(image.file)
-    digest = hashlib.sha256(data).hexdigest()
-    try:
-        header = read_header(data)
-    except BadImage as error:
-        return digest, 0, 0, error.reason
-    return digest, header.width, header.height, ""
+def _distribution(source: Source, found: Found, new: Path, read: bool, progress: Progress) -> list[dict[str, Any]]:
+    """What the set is about, as `dataset.json` has it: archives with their sizes, and a digest where one is known."""
+    containers = found.containers
+    if not containers:
+        path = source.container
+        containers = (
+            Container(path, "archive", Path(path).stat().st_size) if source.is_archive else Container(path, "folder"),
+        )
+    entries = []
+    for one in containers:
+        if one.kind == "folder":
+            entries += folder(Path(one.path))
+            continue
+        digests = {"md5": one.md5 or PUBLISHED_MD5.get(Path(one.path).name, ""), "sha256": one.sha256}
+        if not one.sha256 and (read or one.kind == "facts") and not is_remote(one.path):
+            digests = {"sha256": file_digest(new / one.path, progress)}
+        entries += _described(one, digests)
+    return entries
 
 
-def _name(source: Source) -> str:
-    path = source.root.resolve()
-    return path.stem if source.is_archive else path.name
+def _described(one: Container, digests: dict[str, str]) -> list[dict[str, Any]]:
+    entries = archive(Path(one.path), one.size or 0, "")
+    del entries[0]["sha256"]
+    entries[0]["contentUrl"] = one.path
+    entries[0] |= {name: digest for name, digest in digests.items() if digest}
+    if one.kind == "facts":
+        entries = entries[:1]
+    if not one.path.endswith(".tar"):
+        entries[0]["encodingFormat"] = "application/gzip"
+    return entries
 
 
-def _pictures(source: Source) -> list[dict[str, Any]]:
-    container = source.root.resolve()
-    if not source.is_archive:
-        return folder(container)
-    with container.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return archive(container, container.stat().st_size, digest)
+def file_digest(path: Path, progress: Progress = silent, kind: str = "sha256") -> str:
+    """The digest of a whole file."""
+    total, done = path.stat().st_size, 0
+    state = hashlib.new(kind, usedforsecurity=False)
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 22):
+            state.update(chunk)
+            done += len(chunk)
+            progress("hashing", done, total, "bytes")
+    return state.hexdigest()
 
 
 def _remedy(problems: tuple[Problem, ...]) -> str:

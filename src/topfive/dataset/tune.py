@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 from numpy.typing import NDArray
 
+from topfive.dataset.shares import shares
 from topfive.records import Manifest
 
 _SHARE = 0.1
-_SALT = b"topfive tune 1"
+_SALT = "topfive tune 1"
 
 
 def tune_rows(manifest: Manifest) -> NDArray[np.bool_]:
@@ -20,12 +19,5 @@ def tune_rows(manifest: Manifest) -> NDArray[np.bool_]:
     """
     groups = manifest.column("group")
     ids = manifest.column("image_id")
-    chosen = np.fromiter(
-        (_hash(group or image_id) < _SHARE for group, image_id in zip(groups, ids, strict=True)), bool, len(manifest)
-    )
-    return chosen & np.asarray(manifest.column("split") == "train", dtype=np.bool_)
-
-
-def _hash(name: str) -> float:
-    digest = hashlib.blake2b(name.encode(), digest_size=8, key=_SALT).digest()
-    return int.from_bytes(digest, "big") / 2.0**64
+    drawn = shares((group or image_id for group, image_id in zip(groups, ids, strict=True)), _SALT)
+    return np.asarray((drawn < _SHARE) & (manifest.column("split") == "train"), dtype=np.bool_)

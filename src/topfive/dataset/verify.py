@@ -1,87 +1,232 @@
-"""Verify: read every byte of a set again, decode every picture, and name whatever is wrong; nothing is changed."""
+"""Verify: read every byte of a set, decode every picture, and name whatever is wrong."""
 
 from __future__ import annotations
 
 import hashlib
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from topfive.dataset.ahead import map_ahead
+from topfive.dataset.official import DEVKIT, PUBLISHED_MD5, count_problems
+from topfive.dataset.passes import FilePart, Pass, Picture
 from topfive.dataset.reports import Problem, VerifyReport, n_classes
-from topfive.loading import Pictures, decode
+from topfive.dataset.sums import check_sums, write_sums
+from topfive.loading import decode, run_parts
 from topfive.records import SPLITS, BadInput, Dataset, Progress, counted, silent
+from topfive.taxonomy import read_devkit
 
-_AHEAD = 32
-"""Pictures in work beyond those reported: enough to keep the threads busy in flat memory."""
+CORES = max(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2)
+"""Threads that decode: one a usable core."""
+_PART = 1_024
+"""Pictures that a machine of a cluster takes at a time, or more where one archive holds more."""
+
+
+def verify(
+    dataset: Dataset,
+    progress: Progress = silent,
+    *,
+    workers: int = CORES,
+    fill: bool = False,
+    published: Mapping[str, str] = PUBLISHED_MD5,
+    cluster: str = "",
+) -> VerifyReport:
+    """Check every file and picture of a set; what is wrong with one is a problem of the report, never an exception.
+
+    Named are: an archive whose MD5 is not the published one, or that is missing, cut short or changed; a file of the
+    dataset folder that is not as SHA256SUMS says; bytes whose SHA-256 is not the manifest's; a picture that does not
+    decode, or is of another size; one whose bytes stand in another split too (the later of train, val, test is
+    named); counts and labels that are not those of the development kit that the set was imported with.
+    `fill` writes what the manifest does not hold yet (digests and sizes) into it, of files that are as they should be.
+    `workers` threads decode, here or on each core of the `cluster` (an address as `run_parts` takes it), whose machines
+    must have the set under the same path.
+    """
+    if workers < 1:
+        raise BadInput(f"{workers} threads cannot verify", where="workers", fix="Use 1 or more")
+    own = check_sums(dataset.root)
+    reading = Pass(dataset, published)
+    seen = (
+        _look_elsewhere(dataset, reading, cluster, progress) if cluster else _look(dataset, reading, workers, progress)
+    )
+    again = _across_splits(dataset, seen.digest)
+    reasons = seen.reasons | {
+        row: "; ".join(filter(None, (seen.reasons.get(row, ""), reason))) for row, reason in again.items()
+    }
+    ids = dataset.manifest.ids
+    problems = [*own, *reading.problems, *(Problem(ids[row], reasons[row]) for row in sorted(reasons))]
+    problems += _kit_problems(dataset)
+    n_filled = _fill(dataset, seen, reading, bool(own)) if fill else 0
+    manifest = dataset.manifest
+    return VerifyReport(dataset.root, len(manifest), n_classes(manifest), manifest.splits(), tuple(problems), n_filled)
+
+
+def read_to_verify(folder: Path) -> Dataset:
+    """The dataset of a folder; raises BadInput where its own files are too damaged to be read, naming the one."""
+    try:
+        return Dataset.read(folder)
+    except BadInput:
+        raise
+    except Exception as error:  # a reader may raise anything on a flipped bit; SHA256SUMS says where the bit is
+        changed = check_sums(folder)
+        if not changed:
+            raise
+        name, reason = changed[0]
+        raise BadInput(reason, where=folder / name, fix="Import the source again") from error
 
 
 class _Seen(NamedTuple):
-    sha256: str
+    """What a picture's bytes say; the digest is raw."""
+
+    row: int
+    digest: bytes
+    width: int
+    height: int
     reason: str
 
 
-def verify(dataset: Dataset, progress: Progress = silent, *, workers: int = 2) -> VerifyReport:
-    """Check every picture of every split; what is wrong with one is a problem of the report, never an exception.
+@dataclass(frozen=True)
+class _AllSeen:
+    """The same as columns: `digest` bytes [n, 32] (empty where unread), `width` and `height` int32 [n]."""
 
-    Named are: a container that is missing, cut short or changed; bytes whose SHA-256 is not the manifest's; a picture
-    that does not decode, or is of another size; and a picture whose bytes stand in another split too (the later of
-    train, val, test is named).
-    """
+    digest: NDArray[np.bytes_]
+    width: NDArray[np.int32]
+    height: NDArray[np.int32]
+    reasons: dict[int, str]
+
+
+def _look(dataset: Dataset, reading: Pass, workers: int, progress: Progress) -> _AllSeen:
     manifest = dataset.manifest
-    seen: list[_Seen] = []
-    seen.extend(counted(_look(Pictures(dataset, manifest), workers), "verifying", len(manifest), progress, "images"))
-    again = _across_splits(dataset, [one.sha256 for one in seen])
-    problems = []
-    for row, (image_id, one) in enumerate(zip(manifest.ids, seen, strict=True)):
-        reasons = [reason for reason in (one.reason, again.get(row, "")) if reason]
-        if reasons:
-            problems.append(Problem(image_id, "; ".join(reasons)))
-    return VerifyReport(dataset.root, len(manifest), n_classes(manifest), manifest.splits(), tuple(problems))
+    n = len(manifest)
+    digests, widths, heights = (manifest.column(name) for name in ("sha256", "width", "height"))
 
-
-def _look(pictures: Pictures, workers: int) -> Iterator[_Seen]:
-    digests = pictures.manifest.column("sha256")
-    widths = pictures.manifest.column("width")
-    heights = pictures.manifest.column("height")
-
-    def look(row: int) -> _Seen:
+    def look(picture: Picture) -> _Seen:
+        row, data, reason = picture
+        if reason:
+            return _Seen(row, b"", 0, 0, reason)
         try:
-            data = pictures.read(row)
+            data = reading.own_file(row) if data is None else data
         except BadInput as error:
-            return _Seen("", f"{error.where}: {error.reason}")
-        digest = hashlib.sha256(data).hexdigest()
-        if digests[row] and digest != digests[row]:
-            return _Seen(digest, f"its bytes have changed (SHA-256 {digest[:12]}, imported as {digests[row][:12]})")
+            return _Seen(row, b"", 0, 0, f"{error.where}: {error.reason}")
+        digest = hashlib.sha256(data)
+        if digests[row] and digest.hexdigest() != digests[row]:
+            now, then = digest.hexdigest()[:12], digests[row][:12]
+            return _Seen(row, digest.digest(), 0, 0, f"its bytes have changed (SHA-256 {now}, imported as {then})")
         try:
             height, width, _ = decode(data).shape
         except BadInput as error:
-            return _Seen(digest, error.reason)
+            return _Seen(row, digest.digest(), 0, 0, error.reason)
         if widths[row] and (width, height) != (widths[row], heights[row]):
-            return _Seen(digest, f"has {width} x {height} px, and the manifest says {widths[row]} x {heights[row]}")
-        return _Seen(digest, "")
+            reason = f"has {width} x {height} px, and the manifest says {widths[row]} x {heights[row]}"
+        return _Seen(row, digest.digest(), width, height, reason)
 
-    waiting: deque[Future[_Seen]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="verify") as pool:
-        for row in range(len(pictures)):
-            waiting.append(pool.submit(look, row))
-            if len(waiting) > _AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    seen = _AllSeen(np.zeros(n, "S32"), np.zeros(n, np.int32), np.zeros(n, np.int32), {})
+    every = map_ahead(look, reading.pictures(), workers)
+    for one in counted(every, "verifying", n, progress, "images"):
+        seen.digest[one.row] = one.digest
+        seen.width[one.row], seen.height[one.row] = one.width, one.height
+        if one.reason:
+            seen.reasons[one.row] = one.reason
+    return seen
 
 
-def _across_splits(dataset: Dataset, digests: list[str]) -> dict[int, str]:
+def _look_elsewhere(dataset: Dataset, reading: Pass, cluster: str, progress: Progress) -> _AllSeen:
+    """As `_look`, some files a part; what each part read joins what `reading` has."""
+    n = len(dataset.manifest)
+    seen = _AllSeen(np.zeros(n, "S32"), np.zeros(n, np.int32), np.zeros(n, np.int32), {})
+    parts = reading.parts(_PART)
+    job = partial(_look_at_part, dataset.root, dict(reading.published))
+    done = 0
+    progress("verifying", done, n, "images")
+    for part, (found, digests, problems) in zip(parts, run_parts(job, parts, cluster=cluster), strict=True):
+        seen.digest[part.rows], seen.width[part.rows], seen.height[part.rows] = found.digest, found.width, found.height
+        seen.reasons.update({int(part.rows[at]): reason for at, reason in found.reasons.items()})
+        reading.digests.update(digests)
+        reading.problems.extend(problems)
+        done += len(part.rows)
+        progress("verifying", done, n, "images")
+    return seen
+
+
+def _look_at_part(
+    root: Path, published: Mapping[str, str], part: FilePart
+) -> tuple[_AllSeen, dict[str, str], list[Problem]]:
+    dataset = _opened(root)
+    about = {**dataset.about, "distribution": [e for e in _distribution(dataset) if e.get("contentUrl") in part.files]}
+    some = replace(dataset, manifest=dataset.manifest.take(part.rows), about=about)
+    reading = Pass(some, published)
+    return _look(some, reading, 1, silent), reading.digests, reading.problems
+
+
+@lru_cache(maxsize=1)
+def _opened(root: Path) -> Dataset:
+    return Dataset.read(root)
+
+
+def _across_splits(dataset: Dataset, digest: NDArray[np.bytes_]) -> dict[int, str]:
     """Row to reason for each picture whose bytes an earlier split has too."""
-    splits = dataset.manifest.column("split")
-    ids = dataset.manifest.ids
-    rank = {name: place for place, name in enumerate(dict.fromkeys((*SPLITS, *sorted(set(splits)))))}
-    first: dict[str, int] = {}
-    reasons = {}
-    for row in sorted(range(len(ids)), key=lambda row: (rank[splits[row]], row)):
-        if not digests[row]:
-            continue
-        other = first.setdefault(digests[row], row)
-        if splits[other] != splits[row]:
-            reasons[row] = f"has the same bytes as {ids[other]} of {splits[other]}"
-    return reasons
+    split = dataset.manifest.table["split"].combine_chunks().dictionary_encode()
+    names = split.dictionary.to_pylist()
+    rank_of = {name: place for place, name in enumerate(dict.fromkeys((*SPLITS, *sorted(names))))}
+    rank = np.array([rank_of[name] for name in names], np.int64)[split.indices.to_numpy(zero_copy_only=False)]
+    order = np.lexsort((np.arange(len(rank)), rank))
+    order = order[digest[order] != b""]
+    _, first, same = np.unique(digest[order], return_index=True, return_inverse=True)
+    other = order[first[same]]
+    again = np.flatnonzero(rank[order] != rank[other])
+    ids, split_of = dataset.manifest.ids, {place: name for name, place in rank_of.items()}
+    return {
+        int(order[i]): f"has the same bytes as {ids[other[i]]} of {split_of[int(rank[other[i]])]}"
+        for i in again.tolist()
+    }
+
+
+def _kit_problems(dataset: Dataset) -> list[Problem]:
+    """Counts and labels beside those of the development kit that `dataset.json` names."""
+    for entry in dataset.about.get("distribution", []):
+        if entry.get("name") == DEVKIT:
+            try:
+                return count_problems(dataset.manifest, read_devkit(Path(str(entry.get("contentUrl")))))
+            except BadInput as error:
+                return [Problem(DEVKIT, error.reason)]
+    return []
+
+
+def _fill(dataset: Dataset, seen: _AllSeen, reading: Pass, changed: bool) -> int:
+    """Write digests and sizes that the manifest lacks; returns of how many pictures."""
+    manifest = dataset.manifest
+    bad = {problem.image_id for problem in reading.problems}
+    container = manifest.column("container")
+    trusted = np.array([Path(name).name not in bad for name in container.tolist()], bool)
+    lacking = (manifest.column("sha256") == "") & (seen.digest != b"") & trusted
+    if changed or not lacking.any():
+        return 0
+    sha256 = manifest.column("sha256")
+    rows = np.flatnonzero(lacking)
+    sha256[rows] = [bytes(digest).ljust(32, b"\0").hex() for digest in seen.digest[rows].tolist()]
+    filled = manifest.with_column("sha256", pa.array(sha256, pa.string()))
+    for name, values in (("width", seen.width), ("height", seen.height)):
+        filled = filled.with_column(name, np.where(lacking, values, manifest.column(name)).astype(np.int32))
+    about = {**dataset.about, "distribution": [_with_digest(entry, reading) for entry in _distribution(dataset)]}
+    Dataset(dataset.root, filled, about).write(dataset.root)
+    write_sums(dataset.root)
+    return len(rows)
+
+
+def _distribution(dataset: Dataset) -> list[dict[str, Any]]:
+    return list(dataset.about.get("distribution", []))
+
+
+def _with_digest(entry: dict[str, Any], reading: Pass) -> dict[str, Any]:
+    digest = reading.digests.get(str(entry.get("contentUrl")))
+    return (
+        entry
+        if digest is None or entry["name"] in {p.image_id for p in reading.problems}
+        else {**entry, "sha256": digest}
+    )

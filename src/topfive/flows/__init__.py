@@ -1,42 +1,105 @@
 """The rivers, as plain functions: compositions of rooms, and nothing that a room should know.
 
 - `hold_challenge`: pictures -> systems -> sealed labels -> submissions -> board -> audit -> report.
-- `fit_system`: a landmark on one image set. `predict`, `evaluate`, `export`, `explain`: a run, or another model.
-- `score_file`, `score_devkit`, `compare_files`: numbers from prediction files.
+- `explain_low`: a model whose figure is low -> the mistake behind it. `open_set`: whatever lies at a path -> a set.
+- `fit_system`: a landmark on one image set. `predict`, `predict_file`, `evaluate`, `export`, `explain`: a run,
+  or another model.
+- `score_file`, `score_devkit`: numbers from prediction files; `measure`, `told`, `report_result` are their parts.
+- `compare_files`, `rank_files`, `report_comparison`, `place_file`: prediction files against each other, and among
+  published figures.
+- `score_sibling`, `score_objectnet`, `score_outliers`, `score_watermark`, `score_released_corruptions`: ImageNet's
+  siblings. `evaluate_corruptions`: a model under corruptions made here.
 - `agree`: votes -> consensus. `audit_label_errors`, `audit_imagenet`: labels -> findings.
+- `dedupe`: an image set -> its duplicates -> the set without them.
+- `describe_set`: an image set -> its datasheet, and that as a page.
 - `show_*`, `class_pictures`, `thumbnail`: what doors show.
 
 Importing this loads no torch; rooms that are slow to import are imported where they are used.
 """
 
+from topfive.flows.compare import compare_files, place_file, rank_files, report_comparison
+from topfive.flows.corruptions import Corruptions, evaluate_corruptions
+from topfive.flows.dedupe import Search, dedupe
+from topfive.flows.explain_low import Looking, explain_low, published_error
 from topfive.flows.fit import Options, fit_system, parse_settings
 from topfive.flows.hold import DEFAULT_SYSTEMS, Order, hold_challenge
-from topfive.flows.judge import agree, audit_imagenet, audit_label_errors, compare_files, score_devkit, score_file
+from topfive.flows.inference import Inference
+from topfive.flows.judge import (
+    Against,
+    Page,
+    Reading,
+    agree,
+    audit_imagenet,
+    audit_label_errors,
+    measure,
+    score_devkit,
+    score_file,
+    told,
+)
 from topfive.flows.look import class_pictures, show_board, show_class, show_run, show_systems, thumbnail
-from topfive.flows.models import Inference, evaluate, explain, export, predict
+from topfive.flows.models import evaluate, explain, export, predict, predict_file
+from topfive.flows.probe import Probing, probe
+from topfive.flows.release import describe_set
+from topfive.flows.result import report_result
+from topfive.flows.sets import open_set
+from topfive.flows.siblings import (
+    score_objectnet,
+    score_outliers,
+    score_released_corruptions,
+    score_sibling,
+    score_watermark,
+)
+from topfive.flows.truths import gather_truths
 
 __all__ = [
     "DEFAULT_SYSTEMS",
+    "Against",
+    "Corruptions",
     "Inference",
+    "Looking",
     "Options",
     "Order",
+    "Page",
+    "Probing",
+    "Reading",
+    "Search",
     "agree",
     "audit_imagenet",
     "audit_label_errors",
     "class_pictures",
     "compare_files",
+    "dedupe",
+    "describe_set",
     "evaluate",
+    "evaluate_corruptions",
     "explain",
+    "explain_low",
     "export",
     "fit_system",
+    "gather_truths",
     "hold_challenge",
+    "measure",
+    "open_set",
     "parse_settings",
+    "place_file",
     "predict",
+    "predict_file",
+    "probe",
+    "published_error",
+    "rank_files",
+    "report_comparison",
+    "report_result",
     "score_devkit",
     "score_file",
+    "score_objectnet",
+    "score_outliers",
+    "score_released_corruptions",
+    "score_sibling",
+    "score_watermark",
     "show_board",
     "show_class",
     "show_run",
     "show_systems",
     "thumbnail",
+    "told",
 ]

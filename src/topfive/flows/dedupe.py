@@ -16,11 +16,15 @@ _SHOWN = 30
 
 @dataclass(frozen=True)
 class Search:
-    """`near` looks for other compressions and sizes too; `known` is the set before it grew; `workers` threads."""
+    """`near` looks for other compressions and sizes too; `known` is the set before it grew.
+
+    `workers` threads decode, here or on each core of the Ray `cluster`.
+    """
 
     near: bool = True
     known: Dataset | None = None
     workers: int = 2
+    cluster: str = ""
 
 
 def dedupe(
@@ -39,7 +43,14 @@ def dedupe(
     from topfive.dataset import dedupe as find
     from topfive.dataset import write_deduped
 
-    found = find(dataset, near=search.near, known=search.known, workers=search.workers, progress=progress)
+    found = find(
+        dataset,
+        near=search.near,
+        known=search.known,
+        workers=search.workers,
+        cluster=search.cluster,
+        progress=progress,
+    )
     facts = found.to_json()
     if sheet is not None and found.pairs:
         pairs = sorted(found.pairs, key=lambda pair: -pair.distance)[:_SHOWN]

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from topfive import systems
 from topfive.flows import provenance
 from topfive.flows.fit import Options, fit, named, plan_fit
-from topfive.flows.models import Inference, predict
+from topfive.flows.inference import Inference
+from topfive.flows.models import predict
 from topfive.records import (
     BadInput,
     Board,

@@ -3,93 +3,205 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from topfive import systems
-from topfive.loading import Pictures
-from topfive.records import BadInput, Dataset, Predictions, Progress, Run, Truth, silent
+from topfive.flows.inference import Inference, Ready, prepare
+from topfive.records import BadInput, Dataset, Predictions, Progress, Truth, digest_parts, silent
 
+if TYPE_CHECKING:
+    from topfive.systems.runtimes import Parts, Problem
 
-@dataclass(frozen=True)
-class Inference:
-    """How a model is run: the pixel rule of its View (None keeps its own), pictures at a time, device."""
-
-    decoder: Literal["reference", "exact"] | None = None
-    batch_size: int = 64
-    device: str = "cpu"
-    weights: Path | None = None
-    """The file of a `timm:` model's weights."""
-    crops: str = "1-crop"
-    """The test protocol."""
+_SHOWN = 100
+"""Problems that a result lists; all are counted."""
+PLAIN = Inference()
+FAST = Inference(decoder="exact", batch_size=16)
+_KEPT_VALUES = 50_000_000
+"""Logits that are kept unasked: 50,000 x 1,000, 200 MB."""
 
 
 def predict(
-    model: str,
+    model: Any,
     dataset: Dataset,
     split: str,
     *,
-    how: Inference = Inference(),
+    how: Inference = PLAIN,
+    keep_logits: bool = True,
     progress: Progress = silent,
 ) -> tuple[Predictions, dict[str, Any]]:
-    """Predictions of a run folder or another model for one split, and the timing of INTERFACE."""
-    from topfive.systems.models import contamination, open_model
-    from topfive.systems.protocols import fingerprint, protocol_named, scores_under
+    """Predictions of a run folder or another model for one split, and the timing of INTERFACE.
 
-    systems.check_device(how.device)
-    protocol = protocol_named(how.crops)
-    began = time.perf_counter()
-    fitted = open_model(model, weights=how.weights, device=how.device)
-    if how.decoder is not None:
-        fitted.view = replace(fitted.view, decoder=how.decoder)
-    pictures = Pictures(dataset, dataset.manifest.rows(split), labels=False)
+    Pictures that do not decode are left out: `n_problems`, `problems`. Raises BadInput where none is left.
+    """
+    ready = prepare(model, dataset, split, how, progress=progress)
+    problems: list[Problem] = []
     first = time.perf_counter()
-    if protocol is None:
-        logits = fitted.scores(pictures, batch_size=how.batch_size, progress=progress)
-    else:
-        logits = scores_under(fitted, pictures, protocol, batch_size=how.batch_size, progress=progress)
-    run = Run.read(Path(model) / "run.json") if (Path(model) / "run.json").is_file() else None
-    made = Predictions.from_logits(
-        pictures.ids,
-        logits,
-        fitted.classes,
-        view=fingerprint(fitted, protocol),
-        system=run.system if run else model,
-        run=run.run_id if run else "",
-    )
+    parts = []
+    for positions, logits in ready.answers(ready.pictures, _noting(problems), progress):
+        ids = tuple(ready.pictures.ids[place] for place in positions.tolist())
+        parts.append(_made(ready, ids, logits, keep_logits))
     seconds = time.perf_counter() - first
-    timing = {
-        "images_per_s": len(made) / seconds,
-        "seconds": seconds,
-        "setup_s": first - began,
-        "runtime": getattr(fitted, "runtime", "numpy"),
-        "precision": "fp32",
-        "crops": how.crops,
-        "contaminated": contamination(fitted),
-    }
-    return made, timing
+    if not parts:
+        raise BadInput("has no picture that decodes", where=f"split {split!r}", row=problems[0]["reason"])
+    return _joined(parts), ready.facts(sum(map(len, parts)), seconds) | _told(problems)
+
+
+def predict_file(
+    model: Any,
+    dataset: Dataset,
+    split: str,
+    out: Path,
+    *,
+    how: Inference = PLAIN,
+    keep_logits: bool | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any] | None:
+    """Write a split's predictions, in parts first; the same call goes on where an earlier one was stopped.
+
+    Memory is the same for any number of pictures. `keep_logits` None keeps them up to 50 million values. Under torchrun
+    the processes share out the parts and the file is the same; all but the first get None. Raises BadInput where parts
+    of another set, model or View lie beside `out`.
+    """
+    from topfive.systems import runtimes
+
+    together = runtimes.together()
+    before = runtimes.told_by(out)
+    if before is not None and how.runtime == runtimes.AUTO and before.get("runtime") in runtimes.names():
+        how = replace(how, runtime=before["runtime"])
+    ready = prepare(model, dataset, split, how, together=together, progress=progress)
+    n = len(ready.pictures)
+    keep = keep_logits if keep_logits is not None else n * len(ready.fitted.classes) <= _KEPT_VALUES
+    parts = runtimes.Parts(out, _about(ready, split, keep), n=n, size=how.part)
+    if together.first:
+        parts.begin()
+    together.wait()
+    missing = parts.missing()
+    together.wait()  # so that nobody writes a part before all have seen which are missing
+    first = time.perf_counter()
+    _fill(parts, missing[together.rank :: together.world], ready, keep, progress)
+    together.wait()
+    if not together.first:
+        return None
+    made = sum(len(parts.positions(number)) for number in missing)
+    rows, problems = parts.join()
+    facts = {"n": rows, "predictions": str(out), "system": ready.system, "view": ready.view, "logits": keep}
+    timing = ready.facts(made, time.perf_counter() - first)
+    return facts | timing | {"n_processes": together.world, "n_resumed": n - made} | _told(problems)
 
 
 def evaluate(
-    model: str,
+    model: Any,
     dataset: Dataset,
     split: str = "val",
     *,
-    how: Inference = Inference(decoder="exact", batch_size=16),
+    how: Inference = FAST,
     restrict: bool = False,
     progress: Progress = silent,
 ) -> dict[str, Any]:
-    """Predict and score in one go: the keys of INTERFACE for `evaluate`."""
+    """Predict and score in one go: the keys of INTERFACE for `evaluate`.
+
+    Pictures that do not decode are not in `n`; `n_problems` and `problems` name them.
+    """
     from topfive import scoring
 
     rows = dataset.manifest.rows(split)
     if (rows.class_index < 0).all():
         raise BadInput(f"split {split!r} has no labels here", where=dataset.root, fix="Choose a split with labels")
-    made, timing = predict(model, dataset, split, how=how, progress=progress)
+    made, timing = predict(model, dataset, split, how=how, keep_logits=restrict, progress=progress)
+    if timing["n_problems"]:
+        left = set(made.ids)
+        rows = rows.take(np.array([image_id in left for image_id in rows.ids]))
     truth = Truth.single(rows.ids, rows.class_index, dataset.classes)
     scores = scoring.score(made, truth, restrict=restrict).to_json()
-    return scores | {"model": model, "split": split} | timing
+    return scores | {"model": made.system, "split": split} | timing
+
+
+def _made(ready: Ready, ids: tuple[str, ...], logits: Any, keep: bool) -> Predictions:
+    return Predictions.from_logits(
+        ids,
+        logits,
+        ready.fitted.classes,
+        view=ready.view,
+        system=ready.system,
+        run=ready.run,
+        keep_logits=keep,
+    )
+
+
+def _joined(parts: Sequence[Predictions]) -> Predictions:
+    """Predictions of one model, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    kept = [made.logits for made in parts if made.logits is not None]
+    return replace(
+        parts[0],
+        ids=tuple(image_id for made in parts for image_id in made.ids),
+        top_index=np.concatenate([made.top_index for made in parts]),
+        top_score=np.concatenate([made.top_score for made in parts]),
+        logits=np.concatenate(kept) if kept else None,
+    )
+
+
+def _noting(problems: list[Problem]) -> Any:
+    def noted(image_id: str, reason: str) -> None:
+        problems.append({"image_id": image_id, "reason": reason})
+
+    return noted
+
+
+def _told(problems: list[Problem]) -> dict[str, Any]:
+    return {"n_problems": len(problems), "problems": problems[:_SHOWN]}
+
+
+def _about(ready: Ready, split: str, keep: bool) -> dict[str, Any]:
+    """What parts must agree in to belong together."""
+    manifest = ready.pictures.manifest
+    return {
+        "set": digest_parts(manifest.ids, manifest.table["sha256"].to_pylist()),
+        "split": split,
+        "model": ready.digest,
+        "classes": ready.fitted.classes.digest,
+        "view": ready.view,
+        "runtime": getattr(ready.fitted, "runtime", "numpy"),
+        "precision": ready.how.precision,
+        "logits": keep,
+    }
+
+
+def _fill(parts: Parts, numbers: list[int], ready: Ready, keep: bool, progress: Progress) -> None:
+    """Predict these parts in one stream, so that reading never pauses between two, and write each when it is whole."""
+    if not numbers:
+        return
+    places = np.concatenate([parts.positions(number) for number in numbers])
+    pictures = ready.pictures if len(places) == len(ready.pictures) else ready.pictures.take(places)
+    part_of = dict(zip(pictures.ids, (places // parts.size).tolist(), strict=True))
+    problems: dict[int, list[Problem]] = {number: [] for number in numbers}
+    waiting, held = deque(numbers), list[Predictions]()
+
+    def noted(image_id: str, reason: str) -> None:
+        problems[part_of[image_id]].append({"image_id": image_id, "reason": reason})
+
+    def finish() -> None:
+        number = waiting.popleft()
+        parts.write(number, _joined(held) if held else None, problems.pop(number))
+        held.clear()
+
+    for positions, logits in ready.answers(pictures, noted, progress):
+        found = places[positions] // parts.size
+        for number in np.unique(found).tolist():
+            while waiting[0] != number:
+                finish()
+            mine = np.flatnonzero(found == number)
+            ids = tuple(pictures.ids[place] for place in positions[mine].tolist())
+            held.append(_made(ready, ids, logits[mine], keep))
+    while waiting:
+        finish()
 
 
 def export(run: Path, out: Path) -> dict[str, Any]:

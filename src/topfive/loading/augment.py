@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from topfive.loading.canvas import Canvas
 from topfive.loading.order import draws, integers, uniform
 from topfive.records import BadInput
+
+_CANVAS = Canvas()
+"""Each thread's own."""
 
 
 def crop_flip(
@@ -61,36 +65,80 @@ def scale_boxes(
 
 
 def area_boxes(
-    px: int, smallest_area: float, *, seed: int, epoch: int, positions: NDArray[np.integer[Any]]
+    sides: int | NDArray[np.integer[Any]],
+    smallest_area: float,
+    *,
+    seed: int,
+    epoch: int,
+    positions: NDArray[np.integer[Any]],
 ) -> NDArray[np.float64]:
-    """Rectangles with a share of a px x px picture from [smallest_area, 1] and a side ratio from [3/4, 4/3].
+    """Rectangles with a share of the picture from [smallest_area, 1] and a ratio of width to height from [3/4, 4/3].
 
-    Float64 [n, 4] as (left, top, right, bottom). The ratio is uniform in its logarithm; a rectangle that does not fit
-    is drawn anew, ten times at most, then the whole picture is taken (Szegedy et al. 2015, section 6, and
-    torchvision's `RandomResizedCrop`).
+    `sides` are width and height of each picture in pixels [n, 2], or one number for squares. Float64 [n, 4] as (left,
+    top, right, bottom). The ratio is uniform in its logarithm; a rectangle that does not fit is drawn anew, ten times
+    at most, then the largest one in the middle with an allowed ratio is taken (Szegedy et al. 2015, section 6, and
+    torchvision's `RandomResizedCrop`, which also rounds to whole pixels).
     """
     n, widest = len(positions), np.log(4 / 3)
-    width, height = np.full(n, float(px)), np.full(n, float(px))
+    wide_px, high_px = np.broadcast_to(np.asarray(sides, dtype=np.float64), (n, 2)).T
+    width, height = np.minimum(wide_px, high_px * (4 / 3)), np.minimum(high_px, wide_px * (4 / 3))
+    side = np.sqrt(wide_px * high_px)
     open_ = np.ones(n, dtype=bool)
     for attempt in range(10):
         area = smallest_area + uniform(draws(f"area {attempt}", seed, epoch, positions)) * (1.0 - smallest_area)
         ratio = np.exp((2.0 * uniform(draws(f"aspect {attempt}", seed, epoch, positions)) - 1.0) * widest)
-        wide, high = px * np.sqrt(area * ratio), px * np.sqrt(area / ratio)
-        fits = open_ & (wide <= px) & (high <= px)
+        wide, high = side * np.sqrt(area * ratio), side * np.sqrt(area / ratio)
+        fits = open_ & (wide <= wide_px) & (high <= high_px)
         width[fits], height[fits] = wide[fits], high[fits]
         open_ &= ~fits
-    left = uniform(draws("crop left", seed, epoch, positions)) * (px - width)
-    top = uniform(draws("crop top", seed, epoch, positions)) * (px - height)
-    return np.asarray(np.minimum(np.stack([left, top, left + width, top + height], axis=1), px))
+    free_x, free_y = wide_px - width, high_px - height
+    left = np.where(open_, 0.5, uniform(draws("crop left", seed, epoch, positions))) * free_x
+    top = np.where(open_, 0.5, uniform(draws("crop top", seed, epoch, positions))) * free_y
+    limit = np.stack([wide_px, high_px, wide_px, high_px], axis=1)
+    return np.asarray(np.minimum(np.stack([left, top, left + width, top + height], axis=1), limit))
 
 
 def cut(
     images: NDArray[np.uint8], boxes: NDArray[np.float64], mirrored: NDArray[np.bool_], out_px: int
 ) -> NDArray[np.uint8]:
-    """The box of each image resized to out_px x out_px (bilinear, filtered where it shrinks), perhaps mirrored."""
+    """The box of each image resized to out_px x out_px (bilinear, filtered where it shrinks), perhaps mirrored.
+
+    uint8 [n, h, w, 3] to [n, out_px, out_px, 3], the pixels of Pillow's `resize` with a box.
+    """
+    from topfive.loading.resample import lay
+
     out = np.empty((len(images), out_px, out_px, 3), dtype=np.uint8)
     for i, (image, box, mirror) in enumerate(zip(images, boxes, mirrored, strict=True)):
-        picture = Image.fromarray(image).resize((out_px, out_px), Image.Resampling.BILINEAR, box=tuple(box))
-        found = np.asarray(picture)
-        out[i] = found[:, ::-1] if mirror else found
+        lay(image, _CANVAS)
+        cut_canvas(_CANVAS, box, bool(mirror), "bilinear", out[i])
     return out
+
+
+def cut_canvas(
+    canvas: Canvas, box: NDArray[np.float64], mirrored: bool, interpolation: str, out: NDArray[np.uint8]
+) -> None:
+    """The box (left, top, right, bottom) of the canvas's picture resized into `out`, uint8 [h, w, 3] and contiguous."""
+    from topfive.loading.resample import Side, resample
+
+    left, top, right, bottom = map(float, box)
+    height, width, _ = out.shape
+    columns, rows = Side(left, right, width, 0, width), Side(top, bottom, height, 0, height)
+    resample(canvas, columns, rows, interpolation, out, mirrored=mirrored)
+
+
+@dataclass(frozen=True)
+class RandomCrop:
+    """GoogLeNet's crop of an epoch: a box of `area_boxes`, resized to the view's crop, mirrored half of the time."""
+
+    seed: int
+    epoch: int
+    smallest_area: float = 0.08
+    mirror: bool = True
+
+    def boxes(
+        self, sides: NDArray[np.integer[Any]], positions: NDArray[np.integer[Any]]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Of pictures with these sides [n, 2], at these places in their split: the box, and whether it is mirrored."""
+        drawn = {"seed": self.seed, "epoch": self.epoch, "positions": positions}
+        found = area_boxes(sides, self.smallest_area, **drawn)  # type: ignore[arg-type]
+        return found, mirrors(self.seed, self.epoch, positions) & self.mirror

@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Mapping
 from pathlib import Path
 
+from topfive.loading.remote import is_remote, read_range
 from topfive.records import BadInput
 
 _KEPT_OPEN = 128
@@ -15,7 +16,7 @@ _KEPT_OPEN = 128
 
 
 class Containers:
-    """The files under one dataset folder. `sizes` says how long some of them were when they were imported."""
+    """The files under one dataset folder, and remote ones by URL. `sizes` says how long some were when imported."""
 
     def __init__(self, root: Path, sizes: Mapping[str, int]) -> None:
         self._root = root
@@ -30,7 +31,8 @@ class Containers:
         `keep` leaves the file open for the next picture: right for archives, wasteful for a file that is the picture.
         """
         try:
-            data = self._bytes(container, offset, size, keep, row)
+            remote = is_remote(container)
+            data = read_range(container, offset, size) if remote else self._bytes(container, offset, size, keep, row)
         except OSError as error:
             raise BadInput(
                 f"cannot be read ({error.strerror})",
@@ -41,7 +43,7 @@ class Containers:
         if len(data) != size:
             raise BadInput(
                 f"ends before the picture's {size} bytes at offset {offset}",
-                where=self._root / container,
+                where=container if remote else self._root / container,
                 row=row,
                 fix="Import the source again",
             )

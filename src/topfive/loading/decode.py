@@ -15,7 +15,8 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from topfive.loading.headers import BadImage, read_header, without_metadata
+from topfive.loading.canvas import Canvas
+from topfive.loading.headers import BadImage, Header, read_header, without_metadata
 
 Decoder = Literal["reference", "exact"]
 """`reference` is Pillow; `exact` gives the same pixels from libjpeg-turbo directly where the file is a plain JPEG."""
@@ -24,13 +25,21 @@ Decoder = Literal["reference", "exact"]
 def decode(data: bytes, decoder: Decoder = "reference") -> NDArray[np.uint8]:
     """RGB pixels uint8 [h, w, 3] of a JPEG or PNG file; raises BadImage."""
     header = read_header(data)
-    if decoder == "exact" and header.format == "JPEG" and header.n_components in (1, 3):
-        try:
-            return np.asarray(simplejpeg.decode_jpeg(data, "RGB"))
-        except ValueError:
-            # It refuses what libjpeg only warns of; Pillow decides those, so that both decoders accept the same files.
-            pass
+    if decoder == "exact":
+        pixels = np.empty((header.height, header.width, 3), dtype=np.uint8)
+        if _turbo(data, header, "RGB", pixels):
+            return pixels
     return np.asarray(_pillow(data))
+
+
+def paint(data: bytes, canvas: Canvas) -> None:
+    """As `decode` with `exact`, onto the canvas."""
+    header = read_header(data)
+    pixels = canvas.sized(header.width, header.height)
+    if not _turbo(data, header, "RGBX", pixels):
+        from topfive.loading.resample import lay
+
+        lay(np.asarray(_pillow(data)), canvas)
 
 
 def decode_image(data: bytes, decoder: Decoder = "reference") -> Image.Image:
@@ -38,6 +47,20 @@ def decode_image(data: bytes, decoder: Decoder = "reference") -> Image.Image:
     if decoder == "exact":
         return Image.fromarray(decode(data, decoder))
     return _pillow(data)
+
+
+def _turbo(data: bytes, header: Header, order: str, pixels: NDArray[np.uint8]) -> bool:
+    """Whether libjpeg-turbo could decode the file into `pixels` [h, w, channels]; else Pillow decides.
+
+    It refuses what libjpeg only warns of, and a picture larger than its first header says. Pillow's word counts, so
+    that both decoders accept the same files.
+    """
+    if header.format != "JPEG" or header.n_components not in (1, 3):
+        return False
+    try:
+        return bool(simplejpeg.decode_jpeg(data, order, buffer=pixels.reshape(-1)).shape == pixels.shape)
+    except ValueError:
+        return False
 
 
 def _pillow(data: bytes) -> Image.Image:

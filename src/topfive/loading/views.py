@@ -1,7 +1,7 @@
 """A View applied to one picture: resize the short side, crop the centre, keep uint8.
 
-`reference` is torchvision's `Resize` and `CenterCrop` on a Pillow image, pixel for pixel. `exact` gives the same
-crop, but decodes faster and resizes only the region that the crop keeps.
+`reference` is torchvision's `Resize` and `CenterCrop` on a Pillow image, pixel for pixel, by Pillow itself. `exact`
+gives the same crop, but decodes faster and computes only the region that the crop keeps, by `resample`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from topfive.loading.decode import decode_image
+from topfive.loading.augment import cut_canvas
+from topfive.loading.canvas import Canvas
+from topfive.loading.decode import decode_image, paint
 from topfive.records import View
 
 FILTERS = {
@@ -21,39 +23,54 @@ FILTERS = {
 }
 
 
+_CANVAS = Canvas()
+"""Each thread's own."""
+
+
 def apply_view(picture: bytes | NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
     """What a system sees of a picture (a file's bytes, or RGB pixels uint8 [h, w, 3]), as uint8 [crop, crop, 3]."""
+    if view.decoder == "exact" and view.interpolation != "nearest":
+        return _exact(picture, view)
     if isinstance(picture, bytes):
         image = decode_image(picture, view.decoder)
     else:
         image = Image.fromarray(np.ascontiguousarray(picture))
     size = resized(image.width, image.height, view)
     left, top = (_centred(side, view.crop_px) for side in size)
-    method = FILTERS[view.interpolation]
-    if view.decoder == "reference" or view.interpolation == "nearest":
-        return np.asarray(image.resize(size, method).crop((left, top, left + view.crop_px, top + view.crop_px)))
-    return np.asarray(_region(image, size, (left, top), view.crop_px, method))
+    whole = image.resize(size, FILTERS[view.interpolation])
+    return np.asarray(whole.crop((left, top, left + view.crop_px, top + view.crop_px)))
 
 
-def _region(
-    image: Image.Image, size: tuple[int, int], corner: tuple[int, int], crop: int, method: Image.Resampling
-) -> Image.Image:
-    """The crop x crop px at `corner` of the image resized to `size`, without computing the rest.
+def _exact(picture: bytes | NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
+    from topfive.loading.resample import Side, lay, resample
 
-    Pillow resizes in two passes and rounds to 8 bits between them, so the order of the passes changes pixels (at worst
-    9 % of them by more than one level, some by 21). Pillow 13 takes the rows first where the height shrinks by more
-    than twice as much as the width. Asked for the region alone it would judge by the region's size, hence one pass a
-    call here, in the order that the whole image has.
+    if isinstance(picture, bytes):
+        paint(picture, _CANVAS)
+    else:
+        lay(picture, _CANVAS)
+    width, height = resized(_CANVAS.width, _CANVAS.height, view)
+    crop = view.crop_px
+    out = np.empty((crop, crop, 3), dtype=np.uint8)
+    columns, rows = (
+        Side(0.0, float(size), wanted, _centred(wanted, crop), crop)
+        for size, wanted in ((_CANVAS.width, width), (_CANVAS.height, height))
+    )
+    resample(_CANVAS, columns, rows, view.interpolation, out)
+    return out
+
+
+def cut_file(data: bytes, view: View, box: NDArray[np.float64], mirrored: bool, out: NDArray[np.uint8]) -> None:
+    """The box (left, top, right, bottom) of a file's picture, resized by the view's filter into `out`.
+
+    Both decoders of the view give the same pixels but for the decoding itself, as with `apply_view`.
     """
-    across, down = image.width / size[0], image.height / size[1]
-    columns = (corner[0] * across, min((corner[0] + crop) * across, image.width))
-    rows = (corner[1] * down, min((corner[1] + crop) * down, image.height))
-    rows_first = image.height - size[1] > max(0, 2 * (image.width - size[0]))
-    if rows_first:
-        image = image.resize((image.width, crop), method, box=(0, rows[0], image.width, rows[1]))
-        return image.resize((crop, crop), method, box=(columns[0], 0, columns[1], crop))
-    image = image.resize((crop, image.height), method, box=(columns[0], 0, columns[1], image.height))
-    return image.resize((crop, crop), method, box=(0, rows[0], crop, rows[1]))
+    if view.decoder == "exact" and view.interpolation != "nearest":
+        paint(data, _CANVAS)
+        cut_canvas(_CANVAS, box, mirrored, view.interpolation, out)
+        return
+    height, width, _ = out.shape
+    found = decode_image(data, view.decoder).resize((width, height), FILTERS[view.interpolation], box=tuple(box))
+    out[:] = np.asarray(found)[:, ::-1] if mirrored else np.asarray(found)
 
 
 def resized(width: int, height: int, view: View) -> tuple[int, int]:

@@ -4,16 +4,20 @@ from topfive.records.batch import Batch
 from topfive.records.board import Board, BoardRow
 from topfive.records.claim import Claim, Published
 from topfive.records.class_list import UNKNOWN, ClassList
+from topfive.records.datasheet import Balance, Copies, Datasheet, Doubt, Shares, SplitFacts, Spread, ValueCount
 from topfive.records.digests import digest_json, digest_parts
 from topfive.records.durable import new_folder, replacing, write_text
 from topfive.records.errors import BadInput, WorkFailed
 from topfive.records.finding import Finding, read_findings, write_findings
+from topfive.records.growing import growing_folder
 from topfive.records.manifest import COLUMNS, SPLITS, Dataset, Manifest
 from topfive.records.predictions import Predictions
 from topfive.records.progress import Progress, counted, silent
 from topfive.records.protocol import PROTOCOLS, Protocol
 from topfive.records.run import Run
 from topfive.records.scores import Interval, Scores
+from topfive.records.stored_table import StoredTable
+from topfive.records.text_keys import count_keys, text_keys
 from topfive.records.truth import Truth
 from topfive.records.view import View
 from topfive.records.votes import Consensus, Votes
@@ -24,13 +28,17 @@ __all__ = [
     "SPLITS",
     "UNKNOWN",
     "BadInput",
+    "Balance",
     "Batch",
     "Board",
     "BoardRow",
     "Claim",
     "ClassList",
     "Consensus",
+    "Copies",
     "Dataset",
+    "Datasheet",
+    "Doubt",
     "Finding",
     "Interval",
     "Manifest",
@@ -40,17 +48,25 @@ __all__ = [
     "Published",
     "Run",
     "Scores",
+    "Shares",
+    "SplitFacts",
+    "Spread",
+    "StoredTable",
     "Truth",
+    "ValueCount",
     "View",
     "Votes",
     "WorkFailed",
+    "count_keys",
     "counted",
     "digest_json",
     "digest_parts",
+    "growing_folder",
     "new_folder",
     "read_findings",
     "replacing",
     "silent",
+    "text_keys",
     "write_findings",
     "write_text",
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -60,15 +62,15 @@ def replacing(target: Path) -> Iterator[Path]:
 def new_folder(target: Path) -> Iterator[Path]:
     """Yield an empty folder beside `target` to fill; on success its files are synced and it takes the name.
 
-    Raises BadInput where `target` exists and is not an empty folder. Nothing half-written is left behind.
+    Raises BadInput where `target` exists and is not an empty folder. Nothing half-written is left behind: not by an
+    exception, and what a killed process left is removed by the next one that makes the same folder.
     """
     target = Path(target)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise BadInput("is there already", where=target, fix="Name a new folder, or remove this one first")
     with _place(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        made = tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-    part = Path(made)
+        part, held = _part_folder(target)
     try:
         yield part
         for path in part.rglob("*"):
@@ -86,6 +88,49 @@ def new_folder(target: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
+    finally:
+        os.close(held)
+
+
+def _part_folder(target: Path) -> tuple[Path, int]:
+    """A new folder beside `target`, and a handle that holds it: its lock ends with the process, however that ends.
+
+    Folders for the same target that nobody holds are removed. The parent is held meanwhile, so that none is seen
+    between its making and its locking.
+    """
+    parent = os.open(target.parent, os.O_RDONLY)
+    try:
+        if not _locked(parent, wait=True):
+            return _made(target)
+        ours = re.compile(rf"\.{re.escape(target.name)}\.[a-z0-9_]{{8}}\.part")
+        for left in [path for path in target.parent.iterdir() if ours.fullmatch(path.name)]:
+            if not left.is_dir() or left.is_symlink():
+                continue
+            handle = os.open(left, os.O_RDONLY)
+            try:
+                if _locked(handle):
+                    shutil.rmtree(left, ignore_errors=True)
+            finally:
+                os.close(handle)
+        part, handle = _made(target)
+        _locked(handle)
+        return part, handle
+    finally:
+        os.close(parent)
+
+
+def _made(target: Path) -> tuple[Path, int]:
+    part = tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    return Path(part), os.open(part, os.O_RDONLY)
+
+
+def _locked(handle: int, *, wait: bool = False) -> bool:
+    """Whether a lock on an open file or folder is now ours; False too where the file system has none."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def write_text(target: Path, text: str) -> None:

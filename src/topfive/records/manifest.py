@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,9 +16,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from topfive.records.class_list import UNKNOWN, ClassList
-from topfive.records.digests import digest_parts
+from topfive.records.digests import TextColumn, digest_stream
 from topfive.records.durable import replacing, write_text
 from topfive.records.errors import BadInput
+from topfive.records.stored_table import ROW_GROUP, StoredTable
+from topfive.records.text_keys import first_repeated
 
 SPLITS = ("train", "val", "test")
 
@@ -43,9 +45,13 @@ absolute; the image is its bytes [offset, offset + size). `sha256`, `width` and 
 
 @dataclass(frozen=True)
 class Manifest:
-    """The image table of one set, as an Arrow table with the columns of COLUMNS and any user columns after them."""
+    """The image table of one set, with the columns of COLUMNS and any user columns after them.
 
-    table: pa.Table
+    `source` is an Arrow table, or one that lies in a file: then columns are read when they are asked for, and
+    `batches` walks sets that are larger than memory.
+    """
+
+    source: pa.Table | StoredTable
     classes: ClassList
 
     @classmethod
@@ -56,61 +62,84 @@ class Manifest:
         arrays: dict[str, pa.Array] = {}
         for name, kind in COLUMNS.items():
             values = columns.get(name)
-            if values is None:
-                values = columns["image_id"] if name == "group" else [fallback.get(name, "")] * n
-            arrays[name] = pa.array(values, type=kind)
+            if values is None and name != "group":
+                arrays[name] = pa.repeat(pa.scalar(fallback.get(name, ""), type=kind), n)
+            else:
+                arrays[name] = _array(columns["image_id"] if values is None else values, kind)
         for name, values in columns.items():
             if name not in COLUMNS:
-                arrays[name] = pa.array(values)
+                arrays[name] = _array(values, None)
         manifest = cls(pa.table(arrays), classes)
         manifest.check()
         return manifest
 
     def __len__(self) -> int:
-        return int(self.table.num_rows)
+        return int(self.source.num_rows)
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """The whole table, in memory from now on."""
+        return self.source if isinstance(self.source, pa.Table) else self.source.read()
 
     @cached_property
     def ids(self) -> tuple[str, ...]:
         """All image ids in row order."""
-        return tuple(self.table["image_id"].to_pylist())
+        return tuple(self.source.column("image_id").to_pylist())
 
     @cached_property
     def class_index(self) -> NDArray[np.int32]:
         """int32 [n], UNKNOWN where hidden or missing."""
-        return np.asarray(self.table["class_index"].to_numpy(), dtype=np.int32)
+        return np.asarray(self.source.column("class_index").to_numpy(), dtype=np.int32)
 
     @cached_property
     def digest(self) -> str:
         """Content digest over all rows and columns in order and the class keys."""
-        names = self.table.column_names
-        parts: list[Any] = [names, self.classes.digest]
-        for name in names:
-            column = self.table[name]
-            if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-                parts.append(column.to_numpy())
+        return digest_stream(self._parts())
+
+    def _parts(self) -> Iterator[Any]:
+        yield self.source.column_names
+        yield self.classes.digest
+        for name in self.source.column_names:
+            kind = self.source.schema.field(name).type
+            if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+                yield self.source.column(name).to_numpy()
+            elif pa.types.is_string(kind):
+                yield TextColumn(len(self), (pc.fill_null(rows.column(name), "None") for rows in self.batches([name])))
             else:
-                parts.append([str(value) for value in column.to_pylist()])
-        return digest_parts(*parts)
+                yield [str(value) for value in self.source.column(name).to_pylist()]
+
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """The rows in order, some ten megabytes at a time, with all columns or those named."""
+        if isinstance(self.source, StoredTable):
+            yield from self.source.batches(columns)
+            return
+        table = self.source if columns is None else self.source.select(list(columns))
+        for start in range(0, table.num_rows, ROW_GROUP):
+            yield table.slice(start, ROW_GROUP)
 
     def column(self, name: str) -> NDArray[Any]:
         """One column as a NumPy array; raises BadInput naming the columns there are."""
-        if name not in self.table.column_names:
+        if name not in self.source.column_names:
             raise BadInput(
                 f"has no column {name!r}",
                 where="manifest",
-                fix=f"Columns: {', '.join(self.table.column_names)}",
+                fix=f"Columns: {', '.join(self.source.column_names)}",
             )
-        return np.asarray(self.table[name].to_numpy(zero_copy_only=False))
+        return np.asarray(self.source.column(name).to_numpy(zero_copy_only=False))
 
     def splits(self) -> dict[str, int]:
         """Split name to number of images, train, val and test first."""
-        counts = {str(s["values"]): int(s["counts"]) for s in pc.value_counts(self.table["split"]).to_pylist()}
+        found = pc.value_counts(self.source.column("split"))
+        counts = {str(s["values"]): int(s["counts"]) for s in found.to_pylist()}
         first = {name: counts.pop(name) for name in SPLITS if name in counts}
         return first | dict(sorted(counts.items()))
 
     def rows(self, split: str) -> Manifest:
         """The rows of one split, in order; raises BadInput naming the splits there are."""
-        chosen = self.table.filter(pc.equal(self.table["split"], split))
+        if isinstance(self.source, StoredTable):
+            chosen = pa.concat_tables([self.source.schema.empty_table(), *self.source.where("split", split)])
+        else:
+            chosen = self.source.filter(pc.equal(self.source["split"], split))
         if chosen.num_rows == 0:
             have = ", ".join(f"{name} ({n})" for name, n in self.splits().items()) or "none"
             raise BadInput(f"has no images in split {split!r}", where="manifest", fix=f"Splits: {have}")
@@ -119,36 +148,45 @@ class Manifest:
     def take(self, rows: NDArray[np.integer[Any]] | NDArray[np.bool_]) -> Manifest:
         """The rows at these positions, or where this mask is true."""
         positions = np.flatnonzero(rows) if rows.dtype == bool else rows
+        if isinstance(self.source, StoredTable) and len(positions) and (np.diff(positions) > 0).all():
+            parts, start = [], 0
+            for batch in self.batches():
+                low, high = np.searchsorted(positions, (start, start + len(batch)))
+                parts.append(batch.take(pa.array(positions[low:high] - start)))
+                start += len(batch)
+            return Manifest(pa.concat_tables(parts), self.classes)
         return Manifest(self.table.take(pa.array(positions)), self.classes)
 
     def with_column(self, name: str, values: Any) -> Manifest:
-        """The same rows with one column replaced or added."""
-        array = pa.array(values, type=COLUMNS.get(name))
-        at = self.table.schema.get_field_index(name)
-        table = self.table.append_column(name, array) if at < 0 else self.table.set_column(at, name, array)
+        """The same rows with one column replaced or added; `values` may be a dictionary array of the column's type."""
+        if isinstance(self.source, StoredTable):
+            column = values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values, COLUMNS.get(name))
+            column = column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column])
+            return Manifest(self.source.with_column(name, column), self.classes)
+        array = _array(values, COLUMNS.get(name))
+        at = self.source.schema.get_field_index(name)
+        table = self.source.append_column(name, array) if at < 0 else self.source.set_column(at, name, array)
         return Manifest(table, self.classes)
 
     def check(self, where: str | Path = "manifest") -> None:
         """Raise BadInput naming the first bad row: a column missing, an id twice, a class_index out of range."""
         for name, kind in COLUMNS.items():
-            if name not in self.table.column_names:
+            if name not in self.source.column_names:
                 raise BadInput(f"lacks the column {name!r}", where=where)
-            if self.table[name].type != kind:
-                raise BadInput(f"column {name!r} is {self.table[name].type}, not {kind}", where=where)
-            if self.table[name].null_count:
-                row = int(np.flatnonzero(self.table[name].is_null().to_numpy())[0])
+            if self.source.schema.field(name).type != kind:
+                raise BadInput(f"column {name!r} is {self.source.schema.field(name).type}, not {kind}", where=where)
+            if self._null_count(name):
+                row = int(np.flatnonzero(self.source.column(name).is_null().to_numpy())[0])
                 raise BadInput(f"column {name!r} is empty", where=where, row=row)
-        if pc.count_distinct(self.table["image_id"]).as_py() != self.table.num_rows:
-            first: dict[str, int] = {}
-            for row, image_id in enumerate(self.ids):
-                if image_id in first:
-                    raise BadInput(
-                        f"image_id {image_id!r} stands twice (first in row {first[image_id]})",
-                        where=where,
-                        row=row,
-                        fix="Each image needs an id of its own",
-                    )
-                first[image_id] = row
+        again = first_repeated(lambda: (rows.column("image_id") for rows in self.batches(["image_id"])))
+        if again is not None:
+            row, first, image_id = again
+            raise BadInput(
+                f"image_id {image_id!r} stands twice (first in row {first})",
+                where=where,
+                row=row,
+                fix="Each image needs an id of its own",
+            )
         index = self.class_index
         bad = np.flatnonzero((index < UNKNOWN) | (index >= len(self.classes)))
         if len(bad):
@@ -157,30 +195,46 @@ class Manifest:
                 f"class_index {index[row]} is not among the {len(self.classes)} classes", where=where, row=row
             )
 
+    def _null_count(self, name: str) -> int:
+        if isinstance(self.source, StoredTable):
+            return self.source.null_count(name)
+        return int(self.source.column(name).null_count)
+
     def write(self, path: Path) -> None:
-        """Write `manifest.parquet` durably."""
+        """Write `manifest.parquet` durably, a row group at a time."""
         self.check(path)
-        table = self.table.replace_schema_metadata({"topfive.classes": self.classes.digest})
+        fields = [entry.with_nullable(entry.name not in COLUMNS) for entry in self.source.schema]
+        schema = pa.schema(fields, metadata={"topfive.classes": self.classes.digest})
         with replacing(path) as part:
-            pq.write_table(table, part, compression="zstd")
+            with pq.ParquetWriter(part, schema, compression="zstd", write_page_checksum=True) as writer:
+                for rows in self.batches():
+                    writer.write_table(pa.table(rows.columns, schema=schema), row_group_size=ROW_GROUP)
 
     @classmethod
     def read(cls, path: Path, classes: ClassList) -> Manifest:
-        """Read `manifest.parquet`; raises BadInput for a damaged file or another ClassList."""
-        try:
-            table = pq.read_table(path)
-        except (OSError, pa.ArrowException) as error:
-            raise BadInput(f"cannot be read as Parquet ({error})", where=path) from error
-        written = (table.schema.metadata or {}).get(b"topfive.classes", b"").decode()
-        if written != classes.digest:
+        """Open `manifest.parquet`; raises BadInput for a damaged file or another ClassList.
+
+        A file of one row group is read now, a larger one when its columns are asked for.
+        """
+        stored = StoredTable.open(path)
+        if stored.metadata.get("topfive.classes", "") != classes.digest:
             raise BadInput(
                 "was written for another class list",
                 where=path,
                 fix="classes.tsv and manifest.parquet must belong together",
             )
-        manifest = cls(table.replace_schema_metadata(None), classes)
+        manifest = cls(stored.read() if stored.n_row_groups <= 1 else stored, classes)
         manifest.check(path)
         return manifest
+
+
+def _array(values: Any, kind: pa.DataType | None) -> pa.Array | pa.ChunkedArray:
+    """An Arrow column of this type; one that is an Arrow array already is cast, and a dictionary written out."""
+    if not isinstance(values, pa.Array | pa.ChunkedArray):
+        return pa.array(values, type=kind)
+    if kind is None:
+        kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
+    return values.cast(kind)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -68,6 +68,18 @@ class Truth:
     def of(self, row: int) -> NDArray[np.int32]:
         """The allowed labels of one image."""
         return self.labels[self.offsets[row] : self.offsets[row + 1]]
+
+    def take(self, rows: NDArray[np.int64]) -> Truth:
+        """The images at these positions, in this order."""
+        sizes = self.n_labels[rows]
+        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        # Position j of the result lies as far behind its image's first label as it does here.
+        at = np.arange(offsets[-1]) + np.repeat(self.offsets[:-1][rows] - offsets[:-1], sizes)
+        return Truth(tuple(self.ids[row] for row in rows), offsets, self.labels[at], self.classes, self.name)
+
+    def renamed(self, name: str) -> Truth:
+        """The same labels under another name."""
+        return replace(self, name=name)
 
     def check(self, where: str | Path = "truth") -> None:
         """Raise BadInput naming the first bad row."""

@@ -32,7 +32,7 @@ def render_report(content: ReportContent) -> str:
         content=content,
         contents=_contents(content),
         trajectory=trajectory_panels(content.published, content.board, content.dataset),
-        shown=_Shown(PICTURES_BYTES),
+        shown=Shown(PICTURES_BYTES),
         style=css,
         style_source=style_hash(css),
     )
@@ -50,13 +50,14 @@ def _contents(content: ReportContent) -> list[tuple[str, str]]:
     return [(target, words) for target, words, there in parts if there]
 
 
-class _Shown:
+class Shown:
     """Pictures as data URIs, until the page's allowance is spent; then None."""
 
     def __init__(self, allowance: int) -> None:
         self.left = allowance
 
     def __call__(self, picture: Picture) -> str | None:
+        """The picture's URI, or None where it would not fit."""
         data = "data:image/jpeg;base64," + base64.b64encode(small_jpeg(picture.image, picture.image_id)).decode()
         if len(data) > self.left:
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -61,3 +62,8 @@ def _per_class(marks: Marks, truth: Truth) -> dict[str, tuple[int, int, int]]:
         columns.append(np.bincount(truth.labels[marks.correct(k)[image]], minlength=size))
     counts = np.stack(columns, axis=1).tolist()
     return {wnid: (n, top1, top5) for wnid, (n, top1, top5) in zip(truth.classes.wnids, counts, strict=True) if n}
+
+
+def rank_by(year: int) -> Literal["top1", "top5"]:
+    """What an edition of that year is ranked by: top-5 error up to 2017, the last ILSVRC, top-1 error since."""
+    return "top5" if year <= 2017 else "top1"

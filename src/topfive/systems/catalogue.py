@@ -12,7 +12,7 @@ from typing import Any, cast
 from topfive.records import BadInput, Claim
 from topfive.systems.system import System
 
-_NOT_LANDMARKS = {"__init__", "system", "catalogue", "models", "predict", "protocols", "record"}
+_NOT_LANDMARKS = {"__init__", "system", "catalogue", "predict", "protocols", "record"}
 
 
 @dataclass(frozen=True)

@@ -131,9 +131,23 @@ def fit(train: Pictures, tune: Pictures, recipe: Recipe, *, seed: int, log: FitL
     known, held_out = (
         unit(backbone.features(part, view, progress=log.progress, device=device)) for part in (train, tune)
     )
+    k = choose_k((known, labels), (held_out, tune_labels), len(train.classes), recipe, log)
+    fitted = FittedKnn(backbone, known, labels, train.classes, view, k=k, temperature=recipe.temperature)
+    fitted.device = device
+    return fitted
+
+
+def choose_k(
+    train: tuple[Floats, NDArray[np.int64]],
+    tune: tuple[Floats, NDArray[np.int64]],
+    n_classes: int,
+    recipe: Recipe,
+    log: FitLog,
+) -> int:
+    """Of the recipe's k the one with the fewest errors on `tune`, then the greatest likelihood; of unit vectors."""
+    (known, labels), (held_out, tune_labels) = train, tune
     ks = sorted({min(k, len(known)) for k in recipe.ks})
     index, similarity = nearest(held_out, known, ks[-1])
-    n_classes = len(train.classes)
     best: tuple[float, float, int] | None = None
     for k in ks:
         scores = vote(labels[index[:, :k]], similarity[:, :k], n_classes, recipe.temperature)
@@ -143,9 +157,7 @@ def fit(train: Pictures, tune: Pictures, recipe: Recipe, *, seed: int, log: FitL
         if best is None or (error, loss) < best[:2]:
             best = error, loss, k
     assert best is not None
-    fitted = FittedKnn(backbone, known, labels, train.classes, view, k=best[2], temperature=recipe.temperature)
-    fitted.device = device
-    return fitted
+    return best[2]
 
 
 def load(folder: Path) -> FittedKnn:

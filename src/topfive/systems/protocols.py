@@ -44,7 +44,7 @@ def scores_under(
     AlexNet, GoogLeNet and VGG averaged.
     """
     protocol.check()
-    if protocol.crops == "dense" and hasattr(getattr(fitted, "network", None), "dense"):
+    if protocol.crops == "dense" and hasattr(fitted, "device") and hasattr(getattr(fitted, "network", None), "dense"):
         return _dense(fitted, pictures, protocol, progress)
     out = np.empty((len(pictures), len(fitted.classes)), dtype=np.float32)
     largest = len(crops(protocol, fitted.view.crop_px, *size_of(pictures, 0))) if len(pictures) else 1

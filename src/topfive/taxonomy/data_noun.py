@@ -1,4 +1,4 @@
-"""The reader of WordNet's own noun file, `data.noun`, and of single glosses in it."""
+"""The reader of WordNet's own noun file, `data.noun`: its graph, what is part of what, and single glosses."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from topfive.records import BadInput
 from topfive.taxonomy.graph import SynsetGraph
+from topfive.taxonomy.parts import PART_KINDS, PartLinks
 
 DATA_NOUN = Path("/usr/share/wordnet/data.noun")
 """Where Debian's package `wordnet-base` puts WordNet 3.0."""
@@ -21,11 +22,13 @@ _FIX = "Use the unchanged data.noun of WordNet 3.0 (Debian: apt-get install word
 _SYNSET = re.compile(
     rb"(\d{8}) \d\d n ([0-9a-f]{2})((?: [!-~]+ [0-9a-f])+) (\d{3})((?: [!-~]+ \d{8} [nvars] [0-9a-f]{4})*) $"
 )
-_UP = {b"@": False, b"@i": True}
-_DOWN = {b"~": False, b"~i": True}
+_UP = {b"@": 0, b"@i": 1}
+_DOWN = {b"~": 0, b"~i": 1}
+_HAS = {f"%{kind[0]}".encode(): code for code, kind in enumerate(PART_KINDS)}
+_OF = {f"#{kind[0]}".encode(): code for code, kind in enumerate(PART_KINDS)}
 
-_Link = tuple[int, int, bool]
-"""Offsets of child and parent, and whether the child is an instance."""
+_Link = tuple[int, int, int]
+"""Offsets of the lower and the upper end (child and parent, part and whole) and the kind: 1 for an instance."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class _Synset:
     lemmas: bytes
     up: tuple[_Link, ...]
     down: tuple[_Link, ...]
+    of: tuple[_Link, ...]
+    has: tuple[_Link, ...]
     gloss: str
 
 
@@ -57,6 +62,19 @@ def read_wordnet(path: Path, *, glosses: bool = False) -> SynsetGraph:
         lemma_text=b"".join(synset.lemmas + b"\n" for synset in synsets),
         glosses=tuple(synset.gloss for synset in synsets) if glosses else None,
     )
+
+
+def read_parts(path: Path) -> PartLinks:
+    """Read what is a member, a substance or a part of what (`%m`, `%s`, `%p`) from `data.noun` of WordNet 3.0.
+
+    Raises BadInput as `read_wordnet` does.
+    """
+    synsets = _read_synsets(Path(path))
+    _check_links(synsets, Path(path))
+    position = {synset.offset: place for place, synset in enumerate(synsets)}
+    links = sorted((position[whole], position[part], kind) for part, whole, kind in chain(*(s.has for s in synsets)))
+    wholes, parts, kinds = np.array(links, dtype=np.int32).reshape(-1, 3).T
+    return PartLinks(wholes, parts, kinds.astype(np.uint8))
 
 
 def read_gloss(path: Path, wnid: str, lemmas: tuple[str, ...]) -> str | None:
@@ -111,32 +129,40 @@ def _parse(line: bytes, row: int) -> _Synset:
     pointers = match[5].split()
     if len(pointers) != 4 * int(match[4]):
         raise ValueError(f"says {int(match[4])} pointers and has {len(pointers) // 4}")
-    up: list[_Link] = []
-    down: list[_Link] = []
+    up, down, of, has = [], [], [], []
     for symbol, target, part_of_speech, ends in zip(*(pointers[field::4] for field in range(4)), strict=True):
-        if symbol in _UP or symbol in _DOWN:
-            if part_of_speech != b"n" or ends != b"0000":
-                raise ValueError(f"its pointer {symbol.decode()} {target.decode()} does not lead from synset to synset")
-            if symbol in _UP:
-                up.append((offset, int(target), _UP[symbol]))
-            else:
-                down.append((int(target), offset, _DOWN[symbol]))
-    return _Synset(row, offset, b" ".join(words), tuple(up), tuple(down), gloss.decode("ascii").strip())
+        if not any(symbol in symbols for symbols in (_UP, _DOWN, _OF, _HAS)):
+            continue
+        if part_of_speech != b"n" or ends != b"0000":
+            raise ValueError(f"its pointer {symbol.decode()} {target.decode()} does not lead from synset to synset")
+        other = int(target)
+        if symbol in _UP:
+            up.append((offset, other, _UP[symbol]))
+        elif symbol in _DOWN:
+            down.append((other, offset, _DOWN[symbol]))
+        elif symbol in _OF:
+            of.append((offset, other, _OF[symbol]))
+        else:
+            has.append((other, offset, _HAS[symbol]))
+    links = (tuple(up), tuple(down), tuple(of), tuple(has))
+    return _Synset(row, offset, b" ".join(words), *links, gloss.decode("ascii").strip())
 
 
 def _check_links(synsets: list[_Synset], path: Path) -> None:
     rows = {synset.offset: synset.row for synset in synsets}
-    above: set[_Link] = set(chain.from_iterable(synset.up for synset in synsets))
-    below: set[_Link] = set(chain.from_iterable(synset.down for synset in synsets))
+    for lower, upper in (("up", "down"), ("of", "has")):
+        from_below: set[_Link] = set(chain.from_iterable(getattr(synset, lower) for synset in synsets))
+        from_above: set[_Link] = set(chain.from_iterable(getattr(synset, upper) for synset in synsets))
+        for synset in synsets:
+            for link in getattr(synset, lower) + getattr(synset, upper):
+                other = link[1] if link[0] == synset.offset else link[0]
+                if other not in rows:
+                    raise BadInput(
+                        f"points at n{other:08d}, which is not in the file", where=path, row=synset.row, fix=_FIX
+                    )
+                if link not in (from_above if link[0] == synset.offset else from_below):
+                    raise BadInput(f"n{other:08d} does not point back", where=path, row=synset.row, fix=_FIX)
     for synset in synsets:
-        for child, parent, instance in synset.up + synset.down:
-            other = parent if child == synset.offset else child
-            if other not in rows:
-                raise BadInput(
-                    f"points at n{other:08d}, which is not in the file", where=path, row=synset.row, fix=_FIX
-                )
-            if (child, parent, instance) not in (below if child == synset.offset else above):
-                raise BadInput(f"n{other:08d} does not point back", where=path, row=synset.row, fix=_FIX)
         twice = [parent for parent, count in Counter(parent for _, parent, _ in synset.up).items() if count > 1]
         if twice:
             raise BadInput(f"names its parent n{twice[0]:08d} twice", where=path, row=synset.row, fix=_FIX)

@@ -59,6 +59,11 @@ class Devkit:
         return np.array([UNKNOWN, *(self.classes.index[wnid] for wnid in self.wnids[:N_CLASSES])], dtype=np.int32)
 
     @cached_property
+    def ids(self) -> dict[str, int]:
+        """The ILSVRC2012_ID of each wnid: 1 to 1000 for the classes, above for the synsets over them."""
+        return {wnid: number for number, wnid in enumerate(self.wnids, start=1)}
+
+    @cached_property
     def validation_ids(self) -> tuple[str, ...]:
         """The image_id of each validation image."""
         return tuple(f"ILSVRC2012_val_{number:08d}" for number in range(1, N_VALIDATION + 1))

@@ -78,6 +78,10 @@ class SynsetGraph:
         start, stop = self._lemma_bounds[position : position + 2]
         return tuple(self.lemma_text[start : stop - 1].decode("ascii").split(" "))
 
+    def name(self, wnid: str) -> str:
+        """The first lemma, with spaces: a name to show, not a key."""
+        return self.lemmas(wnid)[0].replace("_", " ")
+
     def words(self, wnid: str) -> str:
         """The lemmas as the ILSVRC development kit writes them: with spaces, joined by ', '."""
         return ", ".join(self.lemmas(wnid)).replace("_", " ")
@@ -99,7 +103,7 @@ class SynsetGraph:
         links = self._links_by_parent[self._child_start[position] : self._child_start[position + 1]]
         if not instances:
             links = links[~self.is_instance[links]]
-        return tuple(self.wnid(child) for child in self._child_of_link[links])
+        return tuple(self.wnid(child) for child in self.child_of_link[links])
 
     def ancestors(self, wnid: str) -> frozenset[str]:
         """The synset and all above it, by `@` and `@i`."""
@@ -153,13 +157,13 @@ class SynsetGraph:
     @cached_property
     def depths(self) -> NDArray[np.int32]:
         """`depth` of each position, int32 [n]."""
-        return longest_ways(len(self), self.parent_positions, self._child_of_link)
+        return longest_ways(len(self), self.parent_positions, self.child_of_link)
 
     @cached_property
     def heights(self) -> NDArray[np.int32]:
         """`height` of each position, int32 [n]."""
         kind_of = ~self.is_instance
-        return longest_ways(len(self), self._child_of_link[kind_of], self.parent_positions[kind_of])
+        return longest_ways(len(self), self.child_of_link[kind_of], self.parent_positions[kind_of])
 
     def positions(self, wnids: Iterable[str]) -> NDArray[np.int32]:
         """The position of each wnid, int32; raises BadInput naming the first row that is no synset."""
@@ -205,7 +209,8 @@ class SynsetGraph:
         return np.concatenate([[0], ends + 1])
 
     @cached_property
-    def _child_of_link(self) -> NDArray[np.int32]:
+    def child_of_link(self) -> NDArray[np.int32]:
+        """The position of the lower end of each link, int32 [m]; `parent_positions` are the upper ends."""
         return np.repeat(np.arange(len(self), dtype=np.int32), np.diff(self.parent_start))
 
     @cached_property

@@ -24,7 +24,7 @@ def ilsvrc_classes() -> ClassList:
     """
     graph = wordnet()
     wnids = tuple(LIST.read_text(encoding="ascii").split())
-    return ClassList(wnids, tuple(graph.lemmas(wnid)[0].replace("_", " ") for wnid in wnids))
+    return ClassList(wnids, tuple(graph.name(wnid) for wnid in wnids))
 
 
 @cache

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from topfive.taxonomy.data_noun import DATA_NOUN, read_gloss
+from topfive.taxonomy.data_noun import DATA_NOUN
+from topfive.taxonomy.devkit import Devkit
+from topfive.taxonomy.glosses import gloss_of
 from topfive.taxonomy.ilsvrc import ilsvrc_classes, ilsvrc_leaf_counts
 from topfive.taxonomy.table import wordnet
 
@@ -15,9 +17,10 @@ from topfive.taxonomy.table import wordnet
 class SynsetCard:
     """What there is to say of one synset.
 
-    `words` are the lemmas joined by ', '; `gloss` is None where no WordNet 3.0 is installed; `parents` and `children`
-    are wnids, instances included; `n_leaves` counts the ILSVRC classes at or below; `height` and `depth` are the
-    longest ways down and up; `class_index` is None for what is no ILSVRC class.
+    `words` are the lemmas joined by ', '; `gloss` is None where neither WordNet 3.0 nor timm is installed; `parents`
+    and `children` are wnids, instances included; `n_leaves` counts the ILSVRC classes at or below; `height` and `depth`
+    are the longest ways down and up; `class_index` is None for what is no ILSVRC class, `ilsvrc_id` (`ILSVRC2012_ID`)
+    where no development kit was given or the kit does not number the synset.
     """
 
     wnid: str
@@ -29,6 +32,7 @@ class SynsetCard:
     height: int
     depth: int
     class_index: int | None
+    ilsvrc_id: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The keys of `topfive taxonomy show --json`."""
@@ -42,6 +46,7 @@ class SynsetCard:
             "height": self.height,
             "depth": self.depth,
             "class_index": self.class_index,
+            "ilsvrc_id": self.ilsvrc_id,
         }
 
 
@@ -72,8 +77,10 @@ class SynsetPath:
         }
 
 
-def show(wnid: str, *, data_noun: Path = DATA_NOUN) -> SynsetCard:
-    """The card of a synset; its gloss is read from the WordNet 3.0 noun file at `data_noun` if there is one.
+def show(
+    wnid: str, *, data_noun: Path = DATA_NOUN, definitions: Path | None = None, devkit: Devkit | None = None
+) -> SynsetCard:
+    """The card of a synset; its gloss is that of `gloss_of`, its `ilsvrc_id` that of the kit.
 
     Raises BadInput for what is no noun synset of WordNet 3.0.
     """
@@ -82,13 +89,14 @@ def show(wnid: str, *, data_noun: Path = DATA_NOUN) -> SynsetCard:
     return SynsetCard(
         wnid=wnid,
         words=graph.words(wnid),
-        gloss=read_gloss(data_noun, wnid, graph.lemmas(wnid)),
+        gloss=gloss_of(wnid, graph.lemmas(wnid), data_noun=data_noun, definitions=definitions),
         parents=graph.parents(wnid),
         children=graph.children(wnid),
         n_leaves=int(ilsvrc_leaf_counts()[position]),
         height=graph.height(wnid),
         depth=graph.depth(wnid),
         class_index=ilsvrc_classes().index.get(wnid),
+        ilsvrc_id=None if devkit is None else devkit.ids.get(wnid),
     )
 
 

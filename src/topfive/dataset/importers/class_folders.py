@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from topfive.dataset.found import Found, FoundImage, class_list, has_picture_suffix, is_hidden, is_picture, is_wnid
+from pathlib import Path
+
+from topfive.dataset.found import (
+    Found,
+    FoundImage,
+    Images,
+    class_list,
+    has_picture_suffix,
+    is_hidden,
+    is_picture,
+    is_wnid,
+)
+from topfive.dataset.options import ImportOptions
 from topfive.dataset.reports import Problem
 from topfive.dataset.source import Source
 from topfive.records import Progress, counted
@@ -18,14 +30,14 @@ def recognises(source: Source) -> bool:
     return any("/" in file.path for file in source.files)
 
 
-def read(source: Source, split: str, progress: Progress) -> Found:
+def read(source: Source, options: ImportOptions, into: Path, progress: Progress) -> Found:
     """Each folder is a class, empty ones too; a file that is no picture, or in no class folder, is a problem."""
     above = _above(source)
     has_splits = _has_splits(source, above)
     images, problems = [], list(source.problems)
     for file in counted(source.files, "looking", len(source.files), progress, "files"):
         parts = file.path.removeprefix(above).split("/")
-        part = _SPLITS[parts.pop(0)] if has_splits and parts[0] in _SPLITS else split
+        part = _SPLITS[parts.pop(0)] if has_splits and parts[0] in _SPLITS else options.split
         if not is_picture(source, file):
             problems.append(Problem(file.path, "is no picture: left out"))
         elif len(parts) < 2:
@@ -33,7 +45,7 @@ def read(source: Source, split: str, progress: Progress) -> Found:
         else:
             images.append(FoundImage(file, parts[0], part))
     classes = class_list(_class_folders(source, above, has_splits), source.root)
-    return Found(tuple(images), classes, tuple(problems))
+    return Found(Images.one_by_one(images, classes), classes, tuple(problems))
 
 
 def _above(source: Source) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from topfive.dataset.found import Found, FoundImage, class_list
+from pathlib import Path
+
+from topfive.dataset.found import Found, FoundImage, Images, class_list
+from topfive.dataset.options import ImportOptions
 from topfive.dataset.reports import Problem
 from topfive.dataset.source import Source, SourceFile
 from topfive.records import BadInput, Progress, counted
@@ -18,8 +21,8 @@ def recognises(source: Source) -> bool:
     return _top(source) is not None
 
 
-def read(source: Source, split: str, progress: Progress) -> Found:
-    """Train labels are folders, val labels lines of `val_annotations.txt`, test has none; `split` has no use."""
+def read(source: Source, options: ImportOptions, into: Path, progress: Progress) -> Found:
+    """Train labels are folders, val labels lines of `val_annotations.txt`, test has none; `options` have no use."""
     top = _top(source) or ""
     keys = [line.strip() for line in source.read_lines(source.by_path[f"{top}wnids.txt"]) if line.strip()]
     classes = class_list(keys, source.root)
@@ -41,7 +44,7 @@ def read(source: Source, split: str, progress: Progress) -> Found:
             case _ if name not in _ABOUT:
                 problems.append(Problem(file.path, "is no part of Tiny ImageNet: left out"))
     problems += [Problem(name, "stands in val_annotations.txt and is not there") for name in sorted(labels)]
-    return Found(tuple(images), classes, tuple(problems))
+    return Found(Images.one_by_one(images, classes), classes, tuple(problems))
 
 
 def _top(source: Source) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +15,8 @@ from topfive.records import BadInput, Progress, View, silent
 
 if TYPE_CHECKING:
     import torch
+
+    from topfive.systems.models import OpenModel
 
 Floats = NDArray[np.float32]
 
@@ -51,6 +54,11 @@ class Backbone:
             raise BadInput("has no features to be read", where=name, fix="Name the run folder of a neural landmark")
         self.view = self.fitted.view
         self.contaminated = contamination(self.fitted)
+
+    @property
+    def digest(self) -> str:
+        """What it is: its run's id, else its name (a Lite's weights are checked against one digest when opened)."""
+        return self.run_id or self.name
 
     def features(
         self,
@@ -134,6 +142,79 @@ class Backbone:
                 f"holds run {found.run_id}, the features are of {value['run']}", where=place, fix="Fit it anew"
             )
         return found
+
+
+class OpenBackbone:
+    """The network of a model from elsewhere; its features are what its last linear layer is given."""
+
+    def __init__(self, model: OpenModel, device: str = "cpu") -> None:
+        import torch
+
+        network = model.network
+        if network is None or not any(isinstance(module, torch.nn.Linear) for module in network.modules()):
+            raise BadInput(
+                "has no features to be read", where=model.name, fix="Name a torch network that ends in a linear layer"
+            )
+        self.name, self.view, self.contaminated = model.name, model.view, model.contaminated
+        self.network, self.device = network, device
+
+    @property
+    def digest(self) -> str:
+        """Of its weights and structure."""
+        from topfive.systems.runtimes import Work
+
+        return Work(self.network, None, self.view).digest
+
+    def features(
+        self,
+        pictures: Pictures,
+        view: View,
+        *,
+        batch_size: int = 64,
+        progress: Progress = silent,
+        device: str = "cpu",
+    ) -> Floats:
+        """Float32 [n, d]; the same for a picture whatever pictures stand beside it."""
+        from topfive.systems.engine.fitted import seen_by_head
+        from topfive.systems.models import torch_run
+
+        parts: list[Floats] = []
+        with seen_by_head(self.network) as forward:
+            self.network.to(device)
+            run = torch_run(_Headless(forward), device)
+            for part in run((batch.images for batch in pictures.batches(view, batch_size)), view):
+                if part.ndim != 2:
+                    raise BadInput(f"gives its last layer {list(part.shape)}, not one row a picture", where=self.name)
+                parts.append(part)
+                progress("frozen features", sum(map(len, parts)), len(pictures), "images")
+        return np.concatenate(parts)
+
+
+class _Headless:
+    """Looks like a network to `torch_run`."""
+
+    def __init__(self, forward: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        self.forward = forward
+
+    def to(self, *_: Any, **__: Any) -> _Headless:
+        return self
+
+    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.forward(inputs)
+
+
+def open_backbone(
+    spec: str, *, weights: Path | None = None, device: str = "cpu", download: bool = False
+) -> Backbone | OpenBackbone:
+    """The backbone of a MODEL of the command line; raises BadInput where there are no features to be read."""
+    if spec in LITES or Path(spec).is_dir():
+        return Backbone(spec)
+    from topfive.systems.models import OpenModel, open_model
+
+    model = open_model(spec, weights=weights, device=device, download=download)
+    if not isinstance(model, OpenModel):
+        raise BadInput("has no features to be read", where=spec)
+    return OpenBackbone(model, device)
 
 
 def tokens(network: Any, x: torch.Tensor, depth: int) -> torch.Tensor:

@@ -8,7 +8,6 @@ are timm's `tf_efficientnet_lite0` (1, 2), into which every tensor goes under ti
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import itertools
 import re
@@ -23,6 +22,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from topfive.records import BadInput, View
 from topfive.systems.weights.filling import fill
+from topfive.systems.weights.reading import read_weights
 
 TRAINED_ON = "ILSVRC2012 train"
 """What the weights have learnt from: on real ImageNet pictures their results are `contaminated: likely`."""
@@ -86,18 +86,7 @@ def weights_file(name: str) -> Path:
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     """The tensors of a checkpoint by name; nothing in it is run. The file's name ends in the start of its SHA-256."""
-    stated = path.stem.rpartition("-")[2]
-    try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if not digest.startswith(stated):
-            raise BadInput(
-                f"is damaged: its SHA-256 begins with {digest[:8]}", where=path, fix="Install the package anew"
-            )
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError) as error:
-        raise BadInput(f"cannot be read as weights ({error})", where=path, fix="Install the package anew") from error
-    return dict(found)
+    return read_weights(path, stated=True).tensors
 
 
 _OUTSIDE = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}

@@ -22,6 +22,7 @@ from topfive.records import BadInput, ClassList, Progress, View, silent
 from topfive.systems._arrays import read_arrays, write_arrays
 from topfive.systems.engine import FittedNetwork
 from topfive.systems.features.class_names import Template, class_names, open_clip, templates
+from topfive.systems.weights.content import content_of
 
 Tokenizer = Callable[[list[str]], torch.Tensor]
 _FILE = "open_clip.npz"
@@ -90,8 +91,10 @@ class Opened:
     sha256: str
 
 
-def open_pair(spec: str, weights: Path | None = None, *, cache: Path | None = None) -> Opened:
+def open_pair(spec: str, weights: Path | None = None, *, cache: Path | None = None, download: bool = False) -> Opened:
     """Open `NAME/TAG` from open_clip's cache, or `NAME` (or `NAME/TAG`) with a file of weights, in evaluation mode.
+
+    With `download` open_clip fetches what its cache lacks.
 
     The tag decides mean, deviation and activation. Raises BadInput for unknown names and tags, for weights that are
     not there or do not fit, and for models whose tokenizer or text tower would have to be fetched.
@@ -99,7 +102,7 @@ def open_pair(spec: str, weights: Path | None = None, *, cache: Path | None = No
     package = open_clip()
     name, tag = _known(spec)
     about = package.get_pretrained_cfg(name, tag) if tag else {}
-    path = weights or _cached(name, tag, cache)
+    path = weights or _cached(name, tag, cache, download)
     with _quiet(), torch.random.fork_rng(devices=[]):
         # Random weights first; load_checkpoint then fills every tensor or raises.
         pair = package.create_model(
@@ -110,7 +113,12 @@ def open_pair(spec: str, weights: Path | None = None, *, cache: Path | None = No
         )
         try:
             sha256 = _digest(path)
+            content_of(path)
             package.load_checkpoint(pair, str(path), strict=True, weights_only=True)
+        except BadInput as error:
+            raise BadInput(
+                f"cannot be read as the weights of {name} ({error.reason})", where=path, fix=error.fix
+            ) from error
         except Exception as error:  # torch, safetensors, pickle and zip each raise kinds of their own
             reason = str(error).strip().split("\n")[0][:200]
             raise BadInput(f"cannot be read as the weights of {name} ({reason})", where=path) from error
@@ -174,15 +182,15 @@ def open_zero_shot(
     *,
     classes: ClassList,
     view: View | None = None,
-    which: str = "openai",
     device: str = "cpu",
+    download: bool = False,
     progress: Progress = silent,
 ) -> tuple[Prompted, View]:
     """A network from pictures to the classes' logits, made of a model's towers and prompts, and what it sees."""
-    opened = open_pair(spec, weights)
+    opened = open_pair(spec, weights, download=download)
     pair = opened.pair.to(device)
     phrases = [[name] for name in class_names(classes)]
-    found = class_embeddings(pair, opened.tokenizer, phrases, templates(which), device=device, progress=progress)
+    found = class_embeddings(pair, opened.tokenizer, phrases, templates("openai"), device=device, progress=progress)
     network = Prompted(pair, *found.shape).to(device)
     network.set_classes(found)
     return network.eval(), view or opened.view
@@ -235,7 +243,7 @@ def _known(spec: str) -> tuple[str, str]:
     return name, tag
 
 
-def _cached(name: str, tag: str, cache: Path | None) -> Path:
+def _cached(name: str, tag: str, cache: Path | None, download: bool = False) -> Path:
     """Where open_clip keeps the weights that it has downloaded before."""
     from huggingface_hub import try_to_load_from_cache
     from open_clip.constants import HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME
@@ -253,10 +261,12 @@ def _cached(name: str, tag: str, cache: Path | None) -> Path:
     path = (cache or Path.home() / ".cache" / "clip") / Path(about.get("url") or "none").name
     if path.is_file():
         return path
+    if download:
+        return Path(open_clip().download_pretrained(about, cache_dir=None if cache is None else str(cache)))
     raise BadInput(
         "has no weights on this machine, and nothing is downloaded",
         where=spec,
-        fix=f"Fetch {repository or about.get('url')} yourself, then add --weights FILE",
+        fix=f"Add --download, or fetch {repository or about.get('url')} yourself and add --weights FILE",
     )
 
 

@@ -1,0 +1,1 @@
+"""How the peers do what rows measure; no rows lie here."""

@@ -1,0 +1,1 @@
+"""One kind of model a file, found by name; see `Kind` in `systems/models/opening.py`."""

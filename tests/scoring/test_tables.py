@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from topfive.records import BadInput, ClassList
+from topfive.scoring import read_logits, read_order, read_table
+
+ANIMALS = ClassList(
+    ("n00000001", "n00000002", "n00000003", "n00000004"), ("cat", "Dog", "crane", "crane")
+)  # fmt: skip
+PLAIN = ClassList(("0", "1", "2"), ("0", "1", "2"))
+
+
+def written(tmp_path: Path, text: str, name: str = "file.csv") -> Path:
+    path = tmp_path / name
+    path.write_text(text)
+    return path
+
+
+def test_an_order_of_wnids_names_and_ids(tmp_path: Path) -> None:
+    mixed = read_order(written(tmp_path, "n00000003\ndog\n n00000777 \nCAT\n"), ANIMALS)
+    assert mixed.wnids == ("n00000003", "n00000002", "n00000777", "n00000001")
+    assert mixed.names == ("crane", "Dog", "n00000777", "cat")
+    numbers = written(tmp_path, "2\n1\n")
+    assert read_order(numbers, ANIMALS, {1: "n00000004", 2: "n00000001"}).wnids == ("n00000001", "n00000004")
+    # Where a number is a class's own key (digits), it is that class.
+    assert read_order(written(tmp_path, "2\n0\n"), PLAIN).wnids == ("2", "0")
+    ANIMALS.write(tmp_path / "classes.tsv")
+    assert read_order(tmp_path / "classes.tsv", PLAIN) == ANIMALS
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "file.csv: is empty"),
+        ("cat\nbird\n", "row 2: 'bird' is no class here"),
+        ("crane\n", "row 1: 'crane' is the name of n00000003 and n00000004"),
+        ("cat\n\n", "row 2: '' is no class here"),
+        ("cat\ncat\n", "row 1: class n00000001 stands twice"),
+        ("1\n2\n", "holds numbers: as ILSVRC2012_IDs they need the kit"),
+        ("1\ncat\n", "row 1: '1' is no class here"),
+    ],
+)
+def test_orders_that_say_nothing(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(BadInput) as error:
+        read_order(written(tmp_path, text), ANIMALS)
+    assert message in str(error.value)
+
+
+def test_numbers_that_the_kit_does_not_know(tmp_path: Path) -> None:
+    for text in ("1\n3\n", "1\n" + "9" * 5000):
+        with pytest.raises(BadInput, match=r"row 2: [39]+ is no ILSVRC2012_ID"):
+            read_order(written(tmp_path, text), ANIMALS, {1: "n00000004"})
+    (tmp_path / "bad").write_bytes(b"\xff\xfe")
+    for name in ("bad", "missing"):
+        with pytest.raises(BadInput, match="cannot be read as a class order"):
+            read_order(tmp_path / name, ANIMALS)
+
+
+def test_logits_by_hand(tmp_path: Path) -> None:
+    path = tmp_path / "p.npy"
+    for kind in (np.float64, np.float16, np.int32):
+        np.save(path, np.array([[1, 2, 3, 0], [5, 0, 0, 0]], dtype=kind))
+        found = read_logits(path, ["a", "b"], ANIMALS)
+        assert found.top_index[:, 0].tolist() == [2, 0] and found.ids == ("a", "b")
+        assert found.logits is not None and found.logits.dtype == np.float32 and found.classes == ANIMALS
+    assert read_logits(path, ["b", "a"], ANIMALS).top_index[0, 0] == 2  # rows are the ids' order
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.zeros((2, 3)), r"is \[2, 3\], not \[2 images, 4 classes\]"),
+        (np.zeros((3, 4)), r"is \[3, 4\], not \[2 images, 4 classes\]"),
+        (np.zeros(4), r"is \[4\], not"),
+        (np.array([["a"] * 4] * 2), "is no array of numbers"),
+        (np.ones((2, 4), dtype=bool), "is no array of numbers"),
+        (np.ones((2, 4), dtype=complex), "is no array of numbers"),
+        (np.array([[1, 2, 3, 4], [1, np.nan, 2, 3]]), "row 1: a logit of image 'b' is not a finite number"),
+        (np.array([[1, np.inf, 3, 4], [1, 0, 2, 3]]), "row 0: a logit of image 'a' is not a finite number"),
+        (np.array([None] * 8, dtype=object).reshape(2, 4), "cannot be read as an array"),
+    ],
+)
+def test_arrays_that_are_no_logits(tmp_path: Path, value: np.ndarray, message: str) -> None:
+    np.save(tmp_path / "p.npy", value, allow_pickle=True)
+    with pytest.raises(BadInput, match=message) as error:
+        read_logits(tmp_path / "p.npy", ["a", "b"], ANIMALS)
+    assert error.value.where == str(tmp_path / "p.npy")
+
+
+def test_files_that_are_no_arrays(tmp_path: Path) -> None:
+    written(tmp_path, "nonsense", "p.npy")
+    np.savez(tmp_path / "many.npz", a=np.zeros((2, 4)))
+    for name, message in (("p.npy", "cannot be read"), ("none.npy", "cannot be read"), ("many.npz", "no array of num")):
+        with pytest.raises(BadInput, match=message):
+            read_logits(tmp_path / name, ["a", "b"], ANIMALS)
+    np.save(tmp_path / "p.npy", np.zeros((2, 4)))
+    with pytest.raises(BadInput, match="image_id 'a' stands twice"):
+        read_logits(tmp_path / "p.npy", ["a", "a"], ANIMALS)
+
+
+def test_a_table_of_logits_names_its_columns(tmp_path: Path) -> None:
+    path = written(tmp_path, "\ufeffimage_id, n00000002,cat\nx,0.5,1.5\ny,2,-1e3\n")
+    found = read_table(path, ANIMALS)
+    assert found.ids == ("x", "y")
+    assert found.classes.wnids == ("n00000002", "n00000001")
+    assert found.top_index[:, 0].tolist() == [1, 0]
+    assert found.logits is not None and found.logits.tolist() == [[0.5, 1.5], [2.0, -1000.0]]
+    same = ClassList(("n00000002", "n00000001"), ("dog", "cat"))
+    assert read_table(path, ANIMALS, same).classes.wnids == same.wnids
+
+
+def test_numbered_columns_need_an_order(tmp_path: Path) -> None:
+    order = ClassList(("n00000004", "n00000001"), ("b", "a"))
+    for header in ("0,1", "1,2", "logit_0,logit_1", "class_1,class_2"):
+        path = written(tmp_path, f"image_id,{header}\nx,0.5,1.5\n")
+        if header.startswith("class"):  # these are guesses, and 0.5 is no class
+            with pytest.raises(BadInput, match=r"row 2: '0\.5' is no class here"):
+                read_table(path, ANIMALS, order)
+            continue
+        assert read_table(path, ANIMALS, order).classes == order
+        with pytest.raises(BadInput, match="row 1: numbers its columns, which says nothing of classes"):
+            read_table(path, ANIMALS)
+        with pytest.raises(BadInput, match="numbers 2 columns, not 4 in order"):
+            read_table(path, ANIMALS, ANIMALS)
+    with pytest.raises(BadInput, match="numbers 2 columns, not 2 in order"):
+        read_table(written(tmp_path, "image_id,1,0\nx,0.5,1.5\n"), ANIMALS, order)
+    # Keys that are digits are keys.
+    assert read_table(written(tmp_path, "image_id,2,0\nx,0.5,1.5\n"), PLAIN).classes.wnids == ("2", "0")
+
+
+def test_another_class_order_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, "image_id,n00000002,n00000001\nx,0.5,1.5\n")
+    with pytest.raises(BadInput, match="has another class order than --order: column 1 is n00000002, not n00000001"):
+        read_table(path, ANIMALS, ClassList(("n00000001", "n00000002"), ("a", "b")))
+    with pytest.raises(BadInput, match="has 2 classes, --order 3"):
+        read_table(path, ANIMALS, ClassList(("n00000002", "n00000001", "n00000003"), ("a", "b", "c")))
+
+
+def test_a_table_of_guesses(tmp_path: Path) -> None:
+    path = written(tmp_path, "image_id,class1,class2,class3\nx, cat ,DOG,n00000003\ny,n00000004,cat,dog\n")
+    found = read_table(path, ANIMALS)
+    assert found.top_index.tolist() == [[0, 1, 2], [3, 0, 1]] and found.logits is None
+    assert found.classes == ANIMALS and (np.diff(found.top_score) < 0).all()
+    single = read_table(written(tmp_path, "image_id,class\nx,cat\n"), ANIMALS)
+    assert single.top_index.tolist() == [[0]]
+    order = ClassList(("n00000004", "n00000001"), ("bird", "cat"))
+    assert read_table(written(tmp_path, "image_id,guess\nx,bird\n"), ANIMALS, order).top_index.tolist() == [[0]]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("image_id,class\nx,crane\n", "row 2: 'crane' is the name of n00000003 and n00000004"),
+        ("image_id,class\nx,n00000009\n", "row 2: n00000009 is none of the 4 classes"),
+        ("image_id,class\nx,cat\ny,\n", "row 3: '' is no class here"),
+        ("image_id,class1,class2\nx,cat,cat\n", "row 0: image 'x' names one class twice"),
+        ("image_id,class\nx,cat\nx,cat\n", "image_id 'x' stands twice"),
+        ("id,class\nx,cat\n", "row 1: has no column 'image_id' at the front"),
+        ("image_id,class\n", "has no header with columns and no row of an image"),
+        ("image_id\nx\n", "has no header with columns"),
+        ("", "has no header with columns"),
+        ("image_id,cat,dog\nx,1\n", "row 2: has 2 cells, the header 3"),
+        ("image_id,cat,dog\nx,1,2\ny,1,z\n", "row 3: has a cell that is no number"),
+        ("image_id,cat,dog\nx,1,nan\n", "row 0: a logit of image 'x' is not a finite number"),
+        ("image_id,cat,bird\nx,1,2\n", "column 3 of the header: 'bird' is no class here"),
+        ("image_id,cat,cat\nx,1,2\n", "class n00000001 stands twice"),
+        ('image_id,cat\nx,"1', "cannot be read as CSV"),
+    ],
+)
+def test_malformed_tables_are_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(BadInput) as error:
+        read_table(written(tmp_path, text), ANIMALS)
+    assert message in str(error.value) and "file.csv" in str(error.value)
+
+
+def test_missing_and_oversize_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(BadInput, match="cannot be read as CSV"):
+        read_table(tmp_path / "missing.csv", ANIMALS)
+    monkeypatch.setattr("topfive.scoring.tables.MAX_CSV_BYTES", 3)
+    with pytest.raises(BadInput, match="is over 0 GiB"):
+        read_table(written(tmp_path, "image_id,class\nx,cat\n"), ANIMALS)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text("image_id,class\n\r\"' 0123.nan\x00é", max_size=60) | st.binary(max_size=40))
+def test_any_table_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: str | bytes) -> None:
+    path = tmp_path_factory.mktemp("fuzz") / "p.csv"
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    try:
+        found = read_table(path, ANIMALS)
+    except BadInput:
+        return
+    found.check()
