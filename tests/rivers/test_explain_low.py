@@ -16,7 +16,7 @@ from PIL import Image
 
 from topfive import flows
 from topfive.cli.explain_low import explain_evaluation, print_explain_low
-from topfive.flows.explain_low import Looking, explain_low, published_error
+from topfive.flows.low_number import Looking, explain_low, published_error
 from topfive.flows.sets import open_set
 from topfive.loading import Pictures
 from topfive.loading.mistakes import HandledPictures, Handling

@@ -113,7 +113,7 @@ def test_predictions_are_records_that_are_scored_and_compared(folder: Path, tmp_
 
 
 def test_a_low_number_is_explained(folder: Path) -> None:
-    from topfive.flows.explain_low import Looking
+    from topfive.flows.low_number import Looking
     from topfive.systems.models import open_model
 
     model = open_model(lambda images: -brightness(images), view=VIEW, classes=TWO)

@@ -1,11 +1,9 @@
-"""`topfive systems`, `train`, `predict`, `evaluate`: the landmark systems and models from elsewhere."""
+"""`topfive systems`, `train`, `export`: the landmark systems."""
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -16,7 +14,6 @@ from topfive.cli.progress import Bars
 from topfive.records import BadInput
 
 Device = Literal["cpu", "cuda", "mps"]
-Precision = Literal["fp32", "bf16"]
 Settings = Annotated[list[str] | None, Parameter(name="--set", negative="")]
 
 
@@ -143,215 +140,6 @@ def train(
         facts = {"run": run.run_id, "folder": str(out), "seconds": round(run.seconds, 1), **run.notes}
         print_json(facts) if json else print_facts(facts)
     landmarks.farewell()
-
-
-def predict(
-    model: str,
-    dataset: Path,
-    *,
-    out: Path,
-    split: str = "val",
-    crops: str = "1-crop",
-    logits: bool | None = None,
-    precision: Precision = "fp32",
-    runtime: str = "auto",
-    check: bool = True,
-    weights: Path | None = None,
-    devkit: Path | None = None,
-    batch_size: int = 64,
-    device: Device = "cpu",
-    download: bool = False,
-    json: bool = False,
-) -> None:
-    """Write a model's predictions for one split. What was stopped goes on by the same command.
-
-    Under `torchrun` the processes share out the pictures; the file is the same.
-
-    Examples: `topfive predict runs/alexnet runs/twin --split val --out runs/alexnet-val.parquet`;
-    `torchrun --nproc-per-node 2 -m topfive predict timm:resnet50 runs/large --weights w.safetensors --out p.parquet`
-
-    Parameters
-    ----------
-    model
-        A run folder, efficientnet_lite0, 1 or 2, timm:NAME, torchvision:NAME, open_clip:NAME/TAG, onnx:FILE, or
-        py:FILE.py:build.
-    dataset
-        A dataset folder, a plain folder by class, or the official archive of val.
-    out
-        The predictions file to write.
-    split
-        Which split.
-    crops
-        The test protocol: 1-crop, flip, 10-crop, 144-crop, 150-crop, dense or multi-scale. Probabilities are averaged.
-    logits
-        Keep every class's score, not the five best alone (default: up to 50,000 pictures of 1,000 classes).
-    precision
-        fp32 or bf16.
-    runtime
-        auto (the fastest of a short trial; a run folder keeps its own), torch, torch-compile, openvino or onnxruntime.
-    check
-        Hold a fast path against the reference path on 256 pictures first.
-    weights
-        The weights of a timm:, torchvision: or open_clip: model: safetensors, or a checkpoint of tensors alone.
-    devkit
-        The official kit, for the archive of val.
-    batch_size
-        Pictures decoded at a time; the answer does not depend on it.
-    device
-        cpu, cuda or mps.
-    download
-        Let a library fetch weights that are not on this machine.
-    json
-        Print one JSON object.
-    """
-    how = flows.Inference(
-        batch_size=batch_size,
-        device=device,
-        weights=weights,
-        crops=crops,
-        runtime=runtime,
-        precision=precision,
-        check=check,
-        cache=_cache(),
-        download=download,
-    )
-    with Bars() as progress:
-        found = flows.open_set(dataset, split=split, devkit=devkit, progress=progress)
-        facts = flows.predict_file(model, found, split, out, how=how, keep_logits=logits, progress=progress)
-    if facts is not None:
-        _tell_problems(facts)
-        print_json(facts) if json else print_facts({key: facts[key] for key in facts if key != "problems"})
-    landmarks.farewell()
-
-
-def evaluate(
-    model: str,
-    dataset: Path,
-    *,
-    split: str = "val",
-    view: Literal["exact", "reference"] = "exact",
-    precision: Precision = "fp32",
-    runtime: str = "auto",
-    check: bool = True,
-    crops: str = "1-crop",
-    restrict: bool = False,
-    weights: Path | None = None,
-    devkit: Path | None = None,
-    batch_size: int = 16,
-    device: Device = "cpu",
-    download: bool = False,
-    explain: bool = False,
-    expected: float | None = None,
-    published: Path | None = None,
-    json: bool = False,
-) -> None:
-    """Predict and score in one go.
-
-    Examples: `topfive evaluate efficientnet_lite0 runs/pictures --split val --precision bf16`;
-    `topfive evaluate timm:resnet50 runs/pictures --explain --expected 0.2`
-
-    Parameters
-    ----------
-    model
-        A run folder, efficientnet_lite0, 1 or 2, timm:NAME, torchvision:NAME, open_clip:NAME/TAG, onnx:FILE, or
-        py:FILE.py:build.
-    dataset
-        A dataset folder, a plain folder by class, or the official archive of val.
-    split
-        Which split.
-    view
-        `reference` is torchvision's transforms on Pillow; `exact` is faster, within one grey level on 99 % of pixels.
-    precision
-        fp32 or bf16.
-    runtime
-        auto (the fastest of a short trial; a run folder keeps its own), torch, torch-compile, openvino or onnxruntime.
-    check
-        Hold a fast path against the reference path on 256 pictures first.
-    crops
-        The test protocol: 1-crop, flip, 10-crop, 144-crop, 150-crop, dense or multi-scale. Probabilities are averaged.
-    restrict
-        Limit the model to the set's classes; the result says so.
-    weights
-        The weights of a timm:, torchvision: or open_clip: model: safetensors, or a checkpoint of tensors alone.
-    devkit
-        The official kit, for the archive of val; with `--explain` also for orders by ILSVRC2012_ID.
-    batch_size
-        Pictures decoded at a time.
-    device
-        cpu, cuda or mps.
-    download
-        Let a library fetch weights that are not on this machine.
-    explain
-        Look for the mistake behind a poor number: up to 1,000 pictures again with each likely one taken back.
-    expected
-        The top-1 error that `--explain` should restore, as a fraction.
-    published
-        A CSV with timm's columns, where `--explain` looks it up.
-    json
-        Print one JSON object.
-    """
-    if explain:
-        from topfive.cli.explain_low import explain_evaluation
-
-        with Bars() as progress:
-            found = flows.open_set(dataset, split=split, devkit=devkit, progress=progress)
-        looking = flows.Looking(weights=weights, device=device, download=download, devkit=devkit)
-        explain_evaluation(model, found, split, how=looking, expected=expected, published=published, json=json)
-        return
-    if expected is not None or published is not None:
-        raise BadInput("is for --explain", where="--expected or --published", fix="Add --explain")
-    how = flows.Inference(
-        decoder=view,
-        batch_size=batch_size,
-        device=device,
-        weights=weights,
-        crops=crops,
-        runtime=runtime,
-        precision=precision,
-        check=check,
-        cache=_cache(),
-        download=download,
-    )
-    with Bars() as progress:
-        found = flows.open_set(dataset, split=split, devkit=devkit, progress=progress)
-        result = flows.evaluate(model, found, split, how=how, restrict=restrict, progress=progress)
-    _tell_problems(result)
-    print_json(result) if json else _print_result(result)
-
-
-def _print_result(result: dict[str, Any]) -> None:
-    left_out = f", {result['n_problems']:,} left out" if result["n_problems"] else ""
-    print_facts(
-        {
-            "model": result["model"],
-            "images": f"{result['n']:,}{left_out}",
-            "top-1 error %": percent(result["top1_error"], result["top1_error_interval"]),
-            "top-5 error %": percent(result["top5_error"], result["top5_error_interval"]),
-            "correct": f"{result['top1_correct']:,} top-1, {result['top5_correct']:,} top-5",
-            "speed": f"{result['images_per_s']:.1f} images/s (set-up {result['setup_s']:.1f} s)",
-            "runtime": f"{result['runtime']}, {result['precision']}, {result['crops']}, view {result['view'][:12]}",
-            "contaminated": result["contaminated"]
-            + (
-                " (seen in training, perhaps: this checks the pipeline, it is no accuracy)"
-                if result["contaminated"] == "likely"
-                else ""
-            ),
-        }
-    )
-
-
-def _tell_problems(facts: dict[str, Any]) -> None:
-    """Pictures that were left out, on standard error."""
-    for problem in facts["problems"]:
-        print(f"left out: image {problem['image_id']} {problem['reason']}", file=sys.stderr)
-    unnamed = facts["n_problems"] - len(facts["problems"])
-    if unnamed:
-        print(f"left out: {unnamed:,} more", file=sys.stderr)
-
-
-def _cache() -> Path:
-    """Where trials of runtimes are remembered."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "topfive"
 
 
 def export(run: Path, out: Path, *, json: bool = False) -> None:

@@ -92,7 +92,7 @@ def score(
     elif boxes is not None:
         raise BadInput("goes with --devkit only", where="--boxes")
     else:
-        against = flows.Against(_truths(truth, corrected), restrict, seed)
+        against = flows.Against(named_truths(truth, corrected), restrict, seed)
         if source is None and truth is None:
             raise BadInput(
                 "needs the truth", where="score", fix="Name a dataset folder or a truth file, or --devkit KIT"
@@ -108,7 +108,7 @@ def score(
     print_json(result) if json else print_scores(result)
 
 
-def _truths(truth: str | None, corrected: Path | None) -> tuple[str, ...]:
+def named_truths(truth: str | None, corrected: Path | None) -> tuple[str, ...]:
     """The truths named; the votes stand with the name that needs them."""
     names = tuple(name.strip() for name in truth.split(",")) if truth else ()
     if corrected is None:

@@ -20,6 +20,9 @@ MOST_BITS = 11
 _BANDS, _BAND_BITS = 4, 16
 _BAND_BITS_OFF = MOST_BITS // _BANDS
 _N_LUMA, _N_CHROMA = LUMA_PX**2, 2 * CHROMA_PX**2
+_DETAIL = 1.8
+"""Weight of detail. What differs in it came to at most 5.4 grey levels in 6,000 copies of photographs (4.7 in 99.9 %), and
+to at least 5.2 in 99 % of the pairs of like garments that the rest of the distance takes for copies (Fashion-MNIST)."""
 
 
 def components(
@@ -46,11 +49,12 @@ def components(
 
 
 def distance(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
-    """How far two thumbnails uint8 [THUMB] are apart, in grey levels.
+    """How far two thumbnails uint8 [THUMB] are apart, in grey levels: as wholes or in detail, whichever is more.
 
-    The root mean square difference of brightness with the means taken out, weighed by how much contrast the flatter
-    one has (a flat sky is like any other, so there less is allowed), half that of colour, of which JPEG keeps less,
-    and a tenth of that of the means.
+    As wholes: the root mean square difference of brightness with the means taken out, weighed by how much contrast the
+    flatter one has (a flat sky is like any other, so there less is allowed), half that of colour, of which JPEG keeps
+    less, and a tenth of that of the means. In detail: that of each value against the mean of the nine around it, so
+    that two things of one outline on one ground are not one picture.
     """
     return float(_distance(a, b))
 
@@ -79,7 +83,21 @@ def _n_bits(x: Any) -> Any:
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def _distance(a: Any, b: Any) -> Any:
+def _apart_in_detail(a: Any, b: Any) -> Any:
+    total = 0.0
+    for row in range(1, LUMA_PX - 1):
+        for column in range(1, LUMA_PX - 1):
+            around = np.int64(0)
+            for k in range(9):
+                at = (row + k // 3 - 1) * LUMA_PX + column + k % 3 - 1
+                around += np.int64(a[at]) - np.int64(b[at])
+            at = row * LUMA_PX + column
+            total += (np.int64(a[at]) - np.int64(b[at]) - around / 9.0) ** 2
+    return np.sqrt(total / (LUMA_PX - 2) ** 2)
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def _apart(a: Any, b: Any) -> Any:
     zero = np.int64(0)
     total_a, total_b, square_a, square_b, cross, colour = zero, zero, zero, zero, zero, zero
     for k in range(_N_LUMA):
@@ -98,6 +116,11 @@ def _distance(a: Any, b: Any) -> Any:
         step = np.int64(a[k]) - np.int64(b[k])
         colour += step * step
     return np.sqrt(off) * 40.0 / max(contrast, 4.0) + 0.5 * np.sqrt(colour / _N_CHROMA) + 0.1 * abs(mean_a - mean_b)
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def _distance(a: Any, b: Any) -> Any:
+    return max(_apart(a, b), _DETAIL * _apart_in_detail(a, b))
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]

@@ -45,12 +45,13 @@ class Against:
     """What predictions are held against: `truths` by the names that `gather_truths` knows (none: the set's own labels).
 
     `restrict` limits the guesses to the truth's classes. `seed` draws the bootstrap and parts what temperatures are
-    fitted on from what they are measured on.
+    fitted on from what they are measured on. `details` keeps every class, every subtree and the curves in the result.
     """
 
     truths: Sequence[str] = ()
     restrict: bool = False
     seed: int = 0
+    details: bool = False
 
 
 @dataclass(frozen=True)

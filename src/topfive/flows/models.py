@@ -13,6 +13,8 @@ import numpy as np
 
 from topfive import systems
 from topfive.flows.inference import Inference, Ready, prepare
+from topfive.flows.judge import Against, Page, measure, told
+from topfive.flows.truths import gather_truths
 from topfive.records import BadInput, Dataset, Predictions, Progress, Truth, digest_parts, silent
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ _SHOWN = 100
 """Problems that a result lists; all are counted."""
 PLAIN = Inference()
 FAST = Inference(decoder="exact", batch_size=16)
+OWN_LABELS = Against()
 _KEPT_VALUES = 50_000_000
 """Logits that are kept unasked: 50,000 x 1,000, 200 MB."""
 
@@ -101,25 +104,45 @@ def evaluate(
     split: str = "val",
     *,
     how: Inference = FAST,
-    restrict: bool = False,
+    against: Against = OWN_LABELS,
+    page: Page | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Predict and score in one go: the keys of INTERFACE for `evaluate`.
 
-    Pictures that do not decode are not in `n`; `n_problems` and `problems` name them.
+    Pictures that do not decode are not in `n`; `n_problems` and `problems` name them. Several truths are a list under
+    `truths`; more than the two errors is measured where `against` or a `page` asks for it.
     """
     from topfive import scoring
 
     rows = dataset.manifest.rows(split)
     if (rows.class_index < 0).all():
         raise BadInput(f"split {split!r} has no labels here", where=dataset.root, fix="Choose a split with labels")
-    made, timing = predict(model, dataset, split, how=how, keep_logits=restrict, progress=progress)
+    whole = against.details or page is not None or bool(against.truths)
+    made, timing = predict(model, dataset, split, how=how, keep_logits=whole or against.restrict, progress=progress)
     if timing["n_problems"]:
         left = set(made.ids)
         rows = rows.take(np.array([image_id in left for image_id in rows.ids]))
     truth = Truth.single(rows.ids, rows.class_index, dataset.classes)
-    scores = scoring.score(made, truth, restrict=restrict).to_json()
-    return scores | {"model": made.system, "split": split} | timing
+    facts = {"model": made.system, "split": split} | timing
+    if not whole:
+        return scoring.score(made, truth, restrict=against.restrict).to_json() | facts
+    truths = gather_truths(against.truths, truth, made.ids, split=split)
+    found = measure(made, truths, restrict=against.restrict, seed=against.seed)
+    result = told(found)
+    if not against.details:
+        for view in result.get("truths", [result]):
+            view.pop("details", None)
+    if page is not None:
+        from topfive.flows.result import report_result
+
+        shown = {"Runtime": f"{timing['runtime']}, {timing['precision']}, {timing['crops']}"}
+        if timing["contaminated"] == "likely":
+            shown["Contaminated"] = "likely: these pictures were perhaps trained on, so this is no accuracy"
+        page = replace(page, facts={**shown, **page.facts})
+        report_result(made, truths, found, page, own=dataset, split=split)
+        facts["report"] = str(page.out)
+    return result | facts
 
 
 def _made(ready: Ready, ids: tuple[str, ...], logits: Any, keep: bool) -> Predictions:

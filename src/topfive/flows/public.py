@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from topfive import scoring
 from topfive.flows import models
-from topfive.flows.explain_low import Looking
-from topfive.flows.explain_low import explain_low as _explain_low
 from topfive.flows.inference import Inference
+from topfive.flows.low_number import Looking
+from topfive.flows.low_number import explain_low as _explain_low
 from topfive.flows.sets import open_set
 from topfive.flows.truths import read_truth
 from topfive.records import BadInput, ClassList, Dataset, Predictions, Progress, Truth, View, silent

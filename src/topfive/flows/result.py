@@ -24,12 +24,12 @@ def report_result(
     found: Sequence[Details],
     page: Page,
     *,
-    own: Path | None = None,
+    own: Path | Dataset | None = None,
     split: str = "val",
 ) -> None:
     """Write the page of `found`, which `measure` found for `made` under `truths`; the first truth is in the plots.
 
-    `own` is the dataset folder (or truth file) that was scored against: a folder's pictures are shown.
+    `own` is the set, its folder or the truth file that was scored against: a set's pictures are shown.
     """
     from topfive import reports, scoring
 
@@ -50,15 +50,15 @@ def report_result(
     )
 
 
-def _pictures(own: Path | None, split: str) -> tuple[Pictures | None, str]:
+def _pictures(own: Path | Dataset | None, split: str) -> tuple[Pictures | None, str]:
     """The split's pictures where they are here, and what the set is called."""
     if own is None:
         return None, "ImageNet’s validation images"
-    if not own.is_dir():
+    if isinstance(own, Path) and not own.is_dir():
         return None, own.stem
     from topfive.loading import Pictures
 
-    dataset = Dataset.read(own)
+    dataset = Dataset.read(own) if isinstance(own, Path) else own
     found = Pictures(dataset, dataset.manifest.rows(split))
     try:
         found.read(0)

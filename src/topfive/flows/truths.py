@@ -27,14 +27,19 @@ def read_truth(path: Path, split: str) -> Truth:
 
 
 def gather_truths(
-    wanted: Sequence[str], own: Path | None, ids: Sequence[str], *, split: str = "val", votes: Path | None = None
+    wanted: Sequence[str],
+    own: Path | Truth | None,
+    ids: Sequence[str],
+    *,
+    split: str = "val",
+    votes: Path | None = None,
 ) -> tuple[Truth, ...]:
     """The truths named `wanted`, in order: `original`, `real`, `corrected`, `corrected=VOTES.json` or a truth file.
 
-    `own` is the set's folder or truth file, which `original` means; without it ImageNet's own labels are, from the
-    installed packages, as they always are for `real` and `corrected`: these two are cut to the images `ids`. `votes`
-    is the JSON of the review. Raises BadInput for a name twice or unknown, for what is not installed, and for images
-    that are none of ImageNet's validation images.
+    `own` is the set's folder, truth file or truth, which `original` means; without it ImageNet's own labels are, from
+    the installed packages, as they always are for `real` and `corrected`: these two are cut to the images `ids`.
+    `votes` is the JSON of the review. Raises BadInput for a name twice or unknown, for what is not installed, and for
+    images that are none of ImageNet's validation images.
     """
     if not wanted:
         wanted = ("original",)
@@ -42,7 +47,7 @@ def gather_truths(
     for name in wanted:
         kind, _, file = name.partition("=")
         if kind == "original" and not file:
-            truth = _imagenet(ids)[0] if own is None else read_truth(own, split)
+            truth = own if isinstance(own, Truth) else read_truth(own, split) if own else _imagenet(ids)[0]
         elif kind == "real" and not file:
             truth = _imagenet(ids)[1]
         elif kind == "corrected":

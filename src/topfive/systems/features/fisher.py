@@ -10,15 +10,24 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from topfive.records import BadInput
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 _FLOOR = 1e-4
 """Least variance as a share of the largest (VLFeat): a component that has collapsed on few descriptors stays finite."""
+# Sums may be reordered (16 at a time); NaN and infinity keep their meaning.
+_FAST = {"reassoc", "contract", "arcp", "nsz"}
+
+
+def _compiled(function: Any) -> Any:
+    return njit(nogil=True, cache=True, fastmath=_FAST)(function)
 
 
 @dataclass(frozen=True)
@@ -35,13 +44,19 @@ class Mixture:
         return 2 * self.means.size
 
     @cached_property
-    def _likelihood(self) -> Floats:
-        """What moments [x, x^2, 1] are multiplied with to give log(weight x density), up to a constant: [2D + 1, K]."""
+    def _likelihood(self) -> tuple[Floats, Floats]:
+        """[x, x^2] @ the first + the second is log(weight x density) up to a constant: [2D, K] and [K]."""
         precision = 1.0 / self.variances.astype(np.float64)
         constant = np.log(self.weights) - 0.5 * (np.log(self.variances) + self.means**2 * precision).sum(axis=1)
-        return np.concatenate(
-            [(self.means * precision).T, -0.5 * precision.T, constant[None]], dtype=np.float32, casting="same_kind"
-        )
+        slopes = np.concatenate([(self.means * precision).T, -0.5 * precision.T])
+        return slopes.astype(np.float32), constant.astype(np.float32)
+
+    @cached_property
+    def _scales(self) -> tuple[Doubles, Doubles, Doubles]:
+        """What makes gradients of sums around the means, of x and x^2 [K, D] and of 1 [K], float64."""
+        variances, roots = self.variances.astype(np.float64), np.sqrt(self.weights.astype(np.float64))
+        below = np.sqrt(2.0) * roots
+        return 1.0 / (np.sqrt(variances) * roots[:, None]), 1.0 / (variances * below[:, None]), 1.0 / below
 
     def encode(
         self,
@@ -57,43 +72,88 @@ class Mixture:
         """
         moments = self._moments(descriptors)
         posteriors = self._posteriors(moments)
-        vectors = np.zeros((len(regions), self.length), dtype=np.float32)
+        vectors = np.zeros((len(regions), 2, *self.means.shape), dtype=np.float32)
         for vector, region in zip(vectors, regions, strict=True):
-            inside = moments[region]
+            inside = posteriors[region]
             if len(inside):
-                vector[:] = self._gradient(posteriors[region].T @ inside, len(inside))
-        return improve(vectors) if improved else vectors
+                _gradient(inside.T @ moments[region], inside, self.means, self._scales, vector)
+        flat = vectors.reshape(len(regions), -1)
+        return improve(flat) if improved else flat
 
     def posteriors(self, descriptors: Floats) -> Floats:
         """The share of each component in each descriptor, float32 [N, D] to [N, K], rows adding up to 1."""
         return self._posteriors(self._moments(descriptors))
 
     def _moments(self, descriptors: Floats) -> Floats:
-        """x, x^2 and 1 of each descriptor, float32 [N, 2D + 1]."""
+        """x and x^2 of each descriptor, float32 [N, 2D]."""
         dimension = self.means.shape[1]
-        moments = np.empty((len(descriptors), 2 * dimension + 1), dtype=np.float32)
+        moments = np.empty((len(descriptors), 2 * dimension), dtype=np.float32)
         moments[:, :dimension] = descriptors
-        np.square(descriptors, out=moments[:, dimension:-1])
-        moments[:, -1] = 1.0
+        np.square(descriptors, out=moments[:, dimension:])
         return moments
 
     def _posteriors(self, moments: Floats) -> Floats:
-        posteriors = moments @ self._likelihood
-        posteriors -= posteriors.max(axis=1, keepdims=True, initial=-np.inf)
+        slopes, constant = self._likelihood
+        posteriors = np.asarray(moments @ slopes)
+        _level(posteriors, constant)
         np.exp(posteriors, out=posteriors)
-        posteriors /= posteriors.sum(axis=1, keepdims=True)
-        return np.asarray(posteriors)
+        _share(posteriors)
+        return posteriors
 
-    def _gradient(self, sums: Floats, n: int) -> Floats:
-        """From posterior-weighted sums of x, x^2 and 1, [K, 2D + 1], over n descriptors."""
-        dimension = self.means.shape[1]
-        total = sums.astype(np.float64)
-        first, second, count = total[:, :dimension], total[:, dimension:-1], total[:, -1:]
-        spread = np.sqrt(self.variances.astype(np.float64))
-        mean = (first - count * self.means) / spread
-        variance = (second - 2.0 * self.means * first + count * self.means.astype(np.float64) ** 2) / self.variances
-        root = n * np.sqrt(self.weights.astype(np.float64))[:, None]
-        return np.concatenate([mean / root, (variance - count) / (root * np.sqrt(2.0))]).reshape(-1).astype(np.float32)
+
+@njit(nogil=True, cache=True, fastmath={"nnan"})
+def _largest(row: Floats) -> np.float32:
+    # That no value is NaN is supposed here alone, where 16 are compared at a time for it: a NaN stays one in its row.
+    largest = row[0]
+    for j in range(len(row)):
+        largest = max(largest, row[j])
+    return largest
+
+
+@_compiled
+def _level(scores: Floats, constant: Floats) -> None:
+    """Add `constant` to each row, then take away what is largest in it."""
+    n, k = scores.shape
+    for i in range(n):
+        row = scores[i]
+        for j in range(k):
+            row[j] += constant[j]
+        largest = _largest(row)
+        for j in range(k):
+            row[j] -= largest
+
+
+@_compiled
+def _share(values: Floats) -> None:
+    """Divide each row by its sum."""
+    n, k = values.shape
+    for i in range(n):
+        row, total = values[i], np.float32(0)
+        for j in range(k):
+            total += row[j]
+        for j in range(k):
+            row[j] /= total
+
+
+@_compiled
+def _gradient(
+    sums: Floats, posteriors: Floats, means: Floats, scales: tuple[Doubles, Doubles, Doubles], out: Floats
+) -> None:
+    """Into [2, K, D] from `posteriors` [n, K] and the sums of x and x^2 that they weigh, [K, 2D]."""
+    n, (k, d) = len(posteriors), means.shape
+    mean_scale, variance_scale, count_scale = scales
+    counts = np.zeros(k)
+    for i in range(n):
+        row = posteriors[i]
+        for j in range(k):
+            counts[j] += row[j]
+    for j in range(k):
+        count = counts[j]
+        for t in range(d):
+            first, second, mean = np.float64(sums[j, t]), np.float64(sums[j, d + t]), np.float64(means[j, t])
+            squares = second - 2.0 * mean * first + count * mean * mean
+            out[0, j, t] = (first - count * mean) * mean_scale[j, t] / n
+            out[1, j, t] = (squares * variance_scale[j, t] - count * count_scale[j]) / n
 
 
 def improve(vectors: Floats) -> Floats:
