@@ -126,7 +126,7 @@ def fit(plan: Plan, out: Path, progress: Progress = silent) -> Run:
 
     A folder that holds this very run already is kept as it is; one that holds another is refused. Until it is done,
     checkpoints and metrics lie beside `out`, in `.RUN_ID.fit`. Under torchrun the first process writes. `seconds` are
-    those of the last session.
+    those of the last process.
     """
     if (out / "run.json").is_file():
         there = Run.read(out / "run.json")
