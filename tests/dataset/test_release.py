@@ -18,7 +18,7 @@ import pytest
 from dataset.releases import bare, manifest, picture, pictured
 from topfive.dataset.exporters import formats
 from topfive.dataset.release import ReleaseReport, check, export, pictures_digest, verify_release
-from topfive.dataset.selection import Selection, read_class_keys, select, write_subset
+from topfive.dataset.selection import Selection, select, write_subset
 from topfive.records import UNKNOWN, BadInput, ClassList, Dataset, Manifest
 
 NIGHTLY = bool(os.environ.get("TOPFIVE_NIGHTLY"))
@@ -250,25 +250,12 @@ def test_subsets_are_chosen_by_hash_and_stay_as_the_set_grows(tmp_path: Path) ->
     assert [made.classes.wnids[i] for i in made.manifest.class_index] == list(labels.values())
     for wrong, reason in (
         (Selection(classes=("c1", "zebra")), "no class 'zebra'"),
-        (Selection(n_classes=11), "11 of 10 classes"),
+        (Selection(n_classes=11), "11 of 10 classes with images"),
         (Selection(max_per_class=0), "0 images a class"),
         (Selection(splits=("dev",)), "no images in split 'dev'"),
     ):
         with pytest.raises(BadInput, match=reason):
             select(small, wrong)
-
-
-def test_lists_of_classes(tmp_path: Path) -> None:
-    path = tmp_path / "list.txt"
-    path.write_text("c1 # one\n\nc2\ttwo\nc1\n")
-    assert read_class_keys(path) == ("c1", "c2")
-    ClassList(("b", "a"), ("B", "A")).write(path)
-    assert read_class_keys(path) == ("b", "a")
-    path.write_text("# nothing\n")
-    with pytest.raises(BadInput, match="names no class"):
-        read_class_keys(path)
-    with pytest.raises(BadInput, match="cannot be read"):
-        read_class_keys(tmp_path / "nowhere")
 
 
 KILLER = """

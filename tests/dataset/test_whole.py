@@ -86,8 +86,8 @@ def test_a_list_of_synsets_sets_the_classes_and_their_order(tmp_path: Path, form
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "lists no classes"),
-        ("tabby\n", "line 1: begins with 'tabby', which is no wnid"),
+        ("", "names no class"),
+        ("tabby\n", "class 'tabby': is no wnid"),
         (f"{A}\n{A}\n", "stands twice"),
         ("n00000001\n", "n00000001: is no noun synset"),
         ("n02084732\n", "holds none of the classes asked for"),
@@ -98,7 +98,7 @@ def test_lists_that_are_none(tmp_path: Path, text: str, reason: str) -> None:
     (tmp_path / "list").write_text(text)
     with pytest.raises(BadInput, match=reason):
         import_source(tmp_path / "fall11_whole.tar", tmp_path / "out", ImportOptions(classes=tmp_path / "list"))
-    with pytest.raises(BadInput, match="cannot be read as a list"):
+    with pytest.raises(BadInput, match="none: is not there"):
         import_source(tmp_path / "fall11_whole.tar", tmp_path / "out", ImportOptions(classes=tmp_path / "none"))
     assert not (tmp_path / "out").exists()
 

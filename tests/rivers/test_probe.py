@@ -26,7 +26,12 @@ from torch import nn
 def build():
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return nn.Sequential(nn.AdaptiveAvgPool2d(6), nn.Flatten(), nn.Linear(108, 24), nn.ReLU(), nn.Linear(24, 1000))
+        edges = nn.Conv2d(3, 64, 5, padding=2, bias=False)
+        with torch.no_grad():  # Without a mean, filters see shapes and no even colour: four seeds err on 10 to 35 %.
+            edges.weight -= edges.weight.mean(dim=(2, 3), keepdim=True)
+        return nn.Sequential(
+            nn.AvgPool2d(4), edges, nn.ReLU(), nn.AdaptiveAvgPool2d(3), nn.Flatten(), nn.Linear(576, 1000)
+        )
 
 def headless():
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
@@ -77,7 +82,7 @@ def test_both_kinds_are_scored_and_the_second_reads_what_the_first_kept(
     assert knn["chosen"]["k"] >= 10
     chance = 1 - 1 / len(drawn.classes)
     for found in (linear, knn):
-        assert 0 <= found["top5_error"] <= found["top1_error"] < 0.9 * chance
+        assert 0 <= found["top5_error"] <= found["top1_error"] < 0.6 * chance
     assert flows.probe(model, drawn, kind="linear")["top1_error"] == linear["top1_error"]
 
 

@@ -34,6 +34,8 @@ def print_scores(result: Mapping[str, Any]) -> None:
     print_facts(facts | _besides(first))
     if "hierarchical_error" in first and "refused" not in first:
         _print_kit(first)
+    if "report" in result:
+        print(f"report {result['report']}")
 
 
 def _besides(view: Mapping[str, Any]) -> dict[str, object]:

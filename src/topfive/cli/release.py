@@ -252,7 +252,8 @@ def export(
 def _selection(
     classes: Path | None, split: str | None, max_per_class: int | None, seed: int, n_classes: int | None
 ) -> Selection:
-    from topfive.dataset.selection import Selection, read_class_keys
+    from topfive.dataset.class_keys import read_class_keys
+    from topfive.dataset.selection import Selection
 
     return Selection(
         splits=None if split is None else tuple(name.strip() for name in split.split(",")),

@@ -32,7 +32,7 @@ def score(
     restrict: bool = False,
     details: bool = False,
     report: Path | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
     json: bool = False,
 ) -> None:
     """Every number of one predictions file: P SET; or of logits, free-text answers (.jsonl), an ILSVRC submission.
@@ -123,7 +123,7 @@ def compare(
     split: str = "val",
     metric: Literal["top1", "top5"] = "top1",
     any_view: bool = False,
-    seed: int = 0,
+    seed: Seed = 0,
     report: Path | None = None,
     published: Path | None = None,
     name: str | None = None,

@@ -24,7 +24,7 @@ def sibling(
     mappings: Path | None = None,
     classes: Path | None = None,
     baseline: Path | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
     json: bool = False,
 ) -> None:
     """Score predictions on a sibling of ImageNet: V2, Sketch, A, R, ObjectNet, O, W or C.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,8 @@ from topfive.taxonomy import ilsvrc_classes, meanings, wordnet
 FILE = "class_names.tsv"
 _HEAD = "name\twnid\thow\tothers"
 _MOST_OTHERS = 5
+_LONGEST = 500
+"""Letters of a class name at most."""
 
 
 class Meaning(NamedTuple):
@@ -26,6 +29,11 @@ class Meaning(NamedTuple):
     wnid: str
     how: str
     others: tuple[str, ...]
+
+
+def is_plain(name: str) -> bool:
+    """Whether text can be a class: of at most 500 letters, without control characters and ends of lines."""
+    return 0 < len(name) <= _LONGEST and not any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in name)
 
 
 def offered(names: Sequence[str]) -> list[Meaning]:
@@ -74,7 +82,7 @@ def keyed_by_wnid(found: Found, options: ImportOptions, into: Path) -> Found:
 def read_mapping(path: Path) -> dict[str, str]:
     """Name to wnid of a file as `keyed_by_wnid` writes it: tab-separated, a head line, further columns ignored."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"cannot be read as a mapping of class names ({error})", where=path) from error
     if not lines or lines[0].split("\t")[:2] != ["name", "wnid"]:
@@ -82,6 +90,7 @@ def read_mapping(path: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for number, line in enumerate(lines[1:], start=2):
         name, _, rest = line.partition("\t")
+        name = name.strip()
         wnid = rest.partition("\t")[0].strip()
         if not name or not wnid:
             continue

@@ -27,17 +27,22 @@ _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 
 
 class FoundImage(NamedTuple):
-    """A picture of a source: its file, its class (None where the source does not say) and its split."""
+    """A picture of a source: its file, its class (None where the source does not say) and its split; `image_id` only
+    where the source states one that its path does not."""
 
     file: SourceFile
     wnid: str | None
     split: str
+    image_id: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class Images:
     """A source's pictures as columns of one length: `path` in the source, the `container` that holds their bytes
-    [offset, offset + size) (a file, absolute, or relative to the folder that is made), `class_index` and `split`."""
+    [offset, offset + size) (a file, absolute, or relative to the folder that is made), `class_index` and `split`.
+
+    `image_id` is empty where the path says it, and None where all paths do.
+    """
 
     path: pa.StringArray
     container: pa.DictionaryArray
@@ -45,6 +50,7 @@ class Images:
     size: NDArray[np.int64]
     class_index: NDArray[np.int32]
     split: pa.DictionaryArray
+    image_id: pa.StringArray | None = None
 
     def __len__(self) -> int:
         return len(self.path)
@@ -60,11 +66,12 @@ class Images:
             np.array([image.file.size for image in images], np.int64),
             np.array(index, np.int32),
             pa.array([image.split for image in images], pa.string()).dictionary_encode(),
+            pa.array([image.image_id for image in images], pa.string()) if any(i.image_id for i in images) else None,
         )
 
     @classmethod
     def joined(cls, parts: Sequence[Images]) -> Images:
-        """All pictures of several parts; raises ValueError for none."""
+        """All pictures of several parts, whose paths say their ids; raises ValueError for none."""
         return cls(
             pa.concat_arrays([part.path for part in parts]),
             _joined([part.container for part in parts]),
@@ -88,6 +95,7 @@ class Images:
             self.size[rows],
             self.class_index[rows],
             self.split.take(order),
+            None if self.image_id is None else self.image_id.take(order),
         )
 
 

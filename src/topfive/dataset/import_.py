@@ -50,7 +50,7 @@ def import_source(
             raise BadInput(f"holds no pictures (taken as {importer.TITLE})", where=source, fix=_remedy(found.problems))
         found = keyed_by_wnid(found, options, new)
         found = replace(found, images=found.images.in_order())
-        ids = image_ids(found.images.path, source)
+        ids = _ids(found.images, source)
         read = _few_bytes(found.images) if options.read is None else options.read
         looks = list(_looked_at(new, found.images, ids, progress)) if read else []
         manifest = _manifest(found, ids, looks)
@@ -66,6 +66,13 @@ def import_source(
     return ImportReport(
         out, len(manifest), n_classes(manifest), manifest.splits(), problems, layout=importer.TITLE, read=read
     )
+
+
+def _ids(images: Images, where: str | Path) -> pa.StringArray:
+    """What the source states, else what the paths say."""
+    if images.image_id is None:
+        return image_ids(images.path, where)
+    return pc.if_else(pc.equal(images.image_id, ""), stems(images.path), images.image_id)
 
 
 def image_ids(paths: pa.StringArray, where: str | Path) -> pa.StringArray:

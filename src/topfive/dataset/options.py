@@ -30,9 +30,12 @@ class ImportOptions:
     mapping: Path | None = None
 
     def check(self) -> None:
-        """Raise BadInput for a split that is none."""
+        """Raise BadInput for a split that is none, and for a file that is named and not there."""
         if self.split not in SPLITS:
             raise BadInput(f"is no split: {self.split!r}", where="split", fix=f"Splits: {', '.join(SPLITS)}")
+        for path in (self.devkit, self.classes, self.mapping):
+            if path is not None and not path.exists():
+                raise BadInput("is not there", where=path, fix="Mend its path, or leave the option out")
 
 
 DEFAULTS = ImportOptions()

@@ -16,7 +16,8 @@ from topfive.records import UNKNOWN, BadInput, ClassList, Dataset, Manifest
 
 @dataclass(frozen=True)
 class Selection:
-    """None takes all. `classes` are keys; `n_classes` of them (or of all) are chosen by a hash of the key under `seed`.
+    """None takes all. `classes` are keys; `n_classes` of them (or of all) are chosen by a hash of the key under `seed`,
+    of those with images.
 
     `max_per_class` images of each class in each split are chosen by a hash of the image's id. A set that grows
     exchanges few: each chosen one stays until others with a lower hash come.
@@ -47,12 +48,12 @@ def select(dataset: Dataset, wanted: Selection, *, sealed: bool = True) -> Selec
     code = np.asarray(splits.indices.to_numpy(zero_copy_only=False))
     names: list[str] = splits.dictionary.to_pylist()
     kept = _splits(dataset, wanted, names, sealed)
-    classes = _classes(dataset, wanted)
+    in_split = np.isin(code, [names.index(name) for name in kept])
+    classes = _classes(dataset, wanted, in_split)
     place = manifest.classes.positions_in(classes)
     known = manifest.class_index != UNKNOWN
     index = np.where(known, place[np.where(known, manifest.class_index, 0)], UNKNOWN).astype(np.int32)
     hidden = np.isin(code, [names.index(name) for name in names if name in dataset.about.get("sealed", {})])
-    in_split = np.isin(code, [names.index(name) for name in kept])
     in_class = index != UNKNOWN
     if len(classes) == len(manifest.classes):
         in_class |= ~known
@@ -66,7 +67,8 @@ def select(dataset: Dataset, wanted: Selection, *, sealed: bool = True) -> Selec
         "over the limit": len(over),
     }
     if not chosen.any():
-        raise BadInput("no image is left", where=dataset.root, row="selection", fix="Choose less narrowly")
+        lost = ", ".join(f"{n:,} {reason}" for reason, n in left_out.items() if n)
+        raise BadInput(f"no image is left ({lost})", where=dataset.root, fix="Choose less narrowly")
     rows = manifest if chosen.all() else manifest.take(np.flatnonzero(chosen))
     rows = Manifest(rows.source, classes).with_column("class_index", index[chosen])
     return Selected(rows, {reason: n for reason, n in left_out.items() if n})
@@ -77,21 +79,6 @@ def write_subset(dataset: Dataset, out: Path, wanted: Selection) -> tuple[Datase
     chosen = select(dataset, wanted)
     told: dict[str, Any] = {"subset": {"of": dataset.manifest.digest, "seed": wanted.seed}}
     return write_elsewhere(dataset, chosen.manifest, out, told), chosen.left_out
-
-
-def read_class_keys(path: Path) -> tuple[str, ...]:
-    """Class keys from `classes.tsv`, or from a text file with one a line (what follows a tab or `#` is a remark)."""
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"cannot be read as a list of classes ({error})", where=path) from error
-    if lines and lines[0].startswith("index\twnid"):
-        return ClassList.read(path).wnids
-    keys = [line.split("\t")[0].split("#")[0].strip() for line in lines]
-    found = tuple(dict.fromkeys(key for key in keys if key))
-    if not found:
-        raise BadInput("names no class", where=path, fix="Write one wnid or class name a line")
-    return found
 
 
 def _splits(dataset: Dataset, wanted: Selection, names: list[str], sealed: bool) -> list[str]:
@@ -107,8 +94,8 @@ def _splits(dataset: Dataset, wanted: Selection, names: list[str], sealed: bool)
     return list(wanted.splits)
 
 
-def _classes(dataset: Dataset, wanted: Selection) -> ClassList:
-    """The chosen classes in the set's order."""
+def _classes(dataset: Dataset, wanted: Selection, in_split: NDArray[np.bool_]) -> ClassList:
+    """The chosen classes in the set's order; so many of them are drawn from those with an image in the splits."""
     classes = dataset.classes
     keys = set(classes.wnids if wanted.classes is None else wanted.classes)
     unknown = sorted(keys - set(classes.wnids))
@@ -116,8 +103,15 @@ def _classes(dataset: Dataset, wanted: Selection) -> ClassList:
         raise BadInput(f"has no class {unknown[0]!r}", where=dataset.root, fix="`classes.tsv` there lists its classes")
     rows = [row for row, key in enumerate(classes.wnids) if key in keys]
     if wanted.n_classes is not None:
+        index = dataset.manifest.class_index[in_split]
+        have = np.bincount(index[index != UNKNOWN], minlength=len(classes)) > 0
+        rows = [row for row in rows if have[row]]
         if not 1 <= wanted.n_classes <= len(rows):
-            raise BadInput(f"{wanted.n_classes} of {len(rows)} classes cannot be chosen", where="n_classes")
+            raise BadInput(
+                f"{wanted.n_classes} of {len(rows)} classes with images cannot be chosen",
+                where="n_classes",
+                fix="Ask for fewer",
+            )
         drawn = shares([classes.wnids[row] for row in rows], f"topfive classes {wanted.seed}")
         rows = sorted(rows[at] for at in np.argsort(drawn, kind="stable")[: wanted.n_classes].tolist())
     return ClassList(tuple(classes.wnids[row] for row in rows), tuple(classes.names[row] for row in rows))

@@ -14,13 +14,11 @@ _EACH = 10_000
 """Pictures a tar."""
 
 
-def write_out(
-    into: Path, split: str, pictures: Iterable[tuple[str, bytes, str | None]], first: int = 0
-) -> list[FoundImage]:
+def write_out(into: Path, split: str, pictures: Iterable[tuple[str, bytes, str | None]]) -> list[FoundImage]:
     """Write (name, file, class key) of one split to `into / "shards"`, a tar for every 10,000, and say where each lies.
 
-    `first` is the number of pictures of the split that are there already, a multiple of 10,000. The same pictures make
-    the same bytes: time, owner and mode are constants.
+    Once a split. The same pictures make the same bytes: time, owner and mode are constants. What comes back is a record
+    a picture: for sources of at most some million.
     """
     (into / "shards").mkdir(exist_ok=True)
     found: list[FoundImage] = []
@@ -30,7 +28,7 @@ def write_out(
             if tar is None or len(found) % _EACH == 0:
                 if tar is not None:
                     tar.close()
-                container = f"shards/{split}-{(first + len(found)) // _EACH:05d}.tar"
+                container = f"shards/{split}-{len(found) // _EACH:05d}.tar"
                 tar = tarfile.open(into / container, "w", format=tarfile.PAX_FORMAT)  # noqa: SIM115
             member = tarfile.TarInfo(name)
             member.size = len(data)

@@ -82,7 +82,7 @@ def score_file(
         return _score_answers(predictions, read_truth(truth, split))
     made = read_predictions(predictions, truth, split=split, reading=reading)
     truths = gather_truths(against.truths, truth, made.ids, split=split)
-    found = measure(made, truths, restrict=against.restrict, seed=against.seed)
+    found = measure(made, truths, restrict=against.restrict, seed=against.seed, where=predictions)
     if page is not None:
         from topfive.flows.result import report_result
 
@@ -137,21 +137,27 @@ def _ids(path: Path, own: Truth | None, ids: str | None) -> tuple[str, ...]:
             raise BadInput("needs a set or a truth file", where="--ids split", fix="Name it as second argument")
         return own.ids
     try:
-        return tuple(Path(ids).read_text(encoding="utf-8").splitlines())
+        return tuple(Path(ids).read_text(encoding="utf-8-sig").splitlines())
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"cannot be read as a list of ids ({error})", where=ids) from error
 
 
 def measure(
-    made: Predictions, truths: Sequence[Truth], *, restrict: bool = False, seed: int = 0
+    made: Predictions,
+    truths: Sequence[Truth],
+    *,
+    restrict: bool = False,
+    seed: int = 0,
+    where: str | Path = "predictions",
 ) -> tuple[Details, ...]:
     """Everything that the predictions say under each truth; WordNet is the hierarchy where it has all the classes."""
     from topfive import scoring
 
     found = []
     for truth in truths:
-        classes = scoring.classes_kept(made.classes, truth.classes) if restrict else made.classes
-        found.append(scoring.details(made, truth, hierarchy=hierarchy_over(classes), restrict=restrict, seed=seed))
+        classes = scoring.classes_kept(made.classes, truth.classes, where) if restrict else made.classes
+        tree = hierarchy_over(classes)
+        found.append(scoring.details(made, truth, hierarchy=tree, restrict=restrict, seed=seed, where=where))
     return tuple(found)
 
 

@@ -102,7 +102,7 @@ def details(
     """
     scores = score(predictions, truth, restrict=restrict, where=where)
     if restrict:
-        predictions = limited(predictions, truth)
+        predictions = limited(predictions, truth)  # `score` has refused what has no logits
     marks = mark(predictions, truth, where=where)
     classes = by_class(marks, truth)
     refused: dict[str, str] = {}
@@ -145,9 +145,9 @@ def limited(predictions: Predictions, truth: Truth) -> Predictions:
     return Predictions.from_logits(predictions.ids, predictions.logits[:, order], kept, view=predictions.view)
 
 
-def classes_kept(model: ClassList, truth: ClassList) -> ClassList:
+def classes_kept(model: ClassList, truth: ClassList, where: str | Path = "predictions") -> ClassList:
     """The truth's classes in the model's order; raises BadInput where the model lacks one."""
-    order = np.sort(positions_of_classes(truth, model, "predictions"))
+    order = np.sort(positions_of_classes(truth, model, where))
     return ClassList(tuple(model.wnids[i] for i in order), tuple(model.names[i] for i in order))
 
 

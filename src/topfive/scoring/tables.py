@@ -6,6 +6,7 @@ import csv
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ def read_order(path: Path, known: ClassList, wnid_of_id: Mapping[int, str] = {})
     the kit that says what they mean.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"cannot be read as a class order ({error})", where=path, fix=_ORDER_FIX) from error
     if lines and lines[0].split("\t")[:2] == ["index", "wnid"]:
@@ -60,6 +61,9 @@ def _named(texts: Sequence[str], path: Path, known: ClassList, *, in_header: boo
         finder.key(text, path, f"column {place + 1} of the header" if in_header else place)
         for place, text in enumerate(texts, start=1)
     ]
+    if in_header and len(set(wnids)) < len(wnids):
+        place = next(place for place, wnid in enumerate(wnids) if wnids.index(wnid) < place)
+        raise BadInput(f"names {wnids[place]} again in column {place + 2}", where=path, row=1)
     classes = ClassList(tuple(wnids), tuple(finder.name(wnid) for wnid in wnids))
     classes.check(path)
     return classes
@@ -93,21 +97,38 @@ class _Finder:
 def read_logits(path: Path, ids: Sequence[str], classes: ClassList) -> Predictions:
     """Predictions of an .npy of [n, K] numbers: row i is image `ids[i]`, column j is class j of `classes`.
 
-    Raises BadInput naming the file: no array of numbers, another shape, NaN or infinity.
+    Raises BadInput naming the file: no array of numbers, another shape, NaN or infinity. No object is unpickled.
     """
-    try:
-        logits = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise BadInput(f"cannot be read as an array ({error})", where=path, fix="Save it with numpy.save") from error
-    if not isinstance(logits, np.ndarray) or logits.dtype.kind not in "fiu":
-        raise BadInput("is no array of numbers", where=path, fix="Save logits with numpy.save")
+    logits = _mapped(Path(path))
     if logits.ndim != 2 or logits.shape != (len(ids), len(classes)):
         raise BadInput(
             f"is {list(logits.shape)}, not [{len(ids)} images, {len(classes)} classes]",
             where=path,
             fix="Rows are the ids, columns the classes of --order",
         )
-    return _from_logits(path, ids, np.ascontiguousarray(logits, dtype=np.float32), classes)
+    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinity, which is refused
+        values = np.ascontiguousarray(logits, dtype=np.float32)
+    return _from_logits(path, ids, values, classes, first=0)
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    """The array where it lies; what numpy would say of a file that it refuses tells people how to run it, so is not."""
+    fix = "Save logits with numpy.save"
+    try:
+        with path.open("rb") as file:
+            if file.read(6) != b"\x93NUMPY":
+                raise BadInput("is no .npy file", where=path, fix=fix)
+        logits = np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        objects = "Python objects" in str(error)
+        reason = "holds Python objects, which are not loaded" if objects else "is cut short or its header is malformed"
+        raise BadInput(reason, where=path, fix=fix) from error
+    except OSError as error:
+        raise BadInput(f"cannot be read ({error.strerror})", where=path) from error
+    if logits.dtype.kind not in "fiu":
+        raise BadInput(f"holds {logits.dtype}, no numbers to rank", where=path, fix=fix)
+    array: NDArray[Any] = logits
+    return array
 
 
 def read_table(path: Path, known: ClassList, order: ClassList | None = None) -> Predictions:
@@ -123,6 +144,11 @@ def read_table(path: Path, known: ClassList, order: ClassList | None = None) -> 
     columns = header[1:]
     ids = tuple(row[0] for row in rows)
     if all(_GUESS.fullmatch(name) and name not in known.index for name in columns) and len(columns) <= 5:
+        places = [found[1] for name in columns if (found := _GUESS.fullmatch(name))]
+        if places not in ([None], list("12345"[: len(places)])):
+            raise BadInput(
+                f"has the guesses {', '.join(columns)}", where=path, row=1, fix="Write class1, class2, ..., best first"
+            )
         return _guesses(path, ids, rows, order or known)
     if all(_COUNTED.fullmatch(name) and name not in known.index for name in columns):
         counted = [int(name.lstrip("abcdefghijklmnopqrstuvwxyz_")) for name in columns]
@@ -137,7 +163,7 @@ def read_table(path: Path, known: ClassList, order: ClassList | None = None) -> 
         classes = _named(columns, path, known if order is None else order, in_header=True)
         if order is not None and classes.wnids != order.wnids:
             raise _other_order(path, classes, order)
-    return _from_logits(path, ids, _numbers(path, rows, len(columns)), classes)
+    return _from_logits(path, ids, _numbers(path, rows, len(columns)), classes, first=2)
 
 
 def _other_order(path: Path, classes: ClassList, order: ClassList) -> BadInput:
@@ -182,22 +208,34 @@ def _numbers(path: Path, rows: list[list[str]], k: int) -> NDArray[np.float32]:
     return values
 
 
-def _from_logits(path: Path, ids: Sequence[str], logits: NDArray[np.float32], classes: ClassList) -> Predictions:
+def _from_logits(
+    path: Path, ids: Sequence[str], logits: NDArray[np.float32], classes: ClassList, *, first: int
+) -> Predictions:
+    """Predictions of finite logits and of ids that stand once; `first` is the row of the file that holds image 0."""
+    _once(path, ids, first)
     finite = np.isfinite(logits).all(axis=1)
     if not finite.all():
         row = int(np.flatnonzero(~finite)[0])
         raise BadInput(
             f"a logit of image {ids[row]!r} is not a finite number",
             where=path,
-            row=row,
+            row=row + first,
             fix="Predict it anew: NaN and infinity cannot be ranked",
         )
-    made = Predictions.from_logits(tuple(ids), logits, classes)
-    made.check(path)
-    return made
+    return Predictions.from_logits(tuple(ids), logits, classes)
+
+
+def _once(path: Path, ids: Sequence[str], first: int) -> None:
+    known: dict[str, int] = {}
+    for row, image_id in enumerate(ids, start=first):
+        if known.setdefault(image_id, row) != row:
+            raise BadInput(
+                f"image_id {image_id!r} stands twice (first in row {known[image_id]})", where=path, row=row
+            )
 
 
 def _guesses(path: Path, ids: tuple[str, ...], rows: list[list[str]], known: ClassList) -> Predictions:
+    _once(path, ids, 2)
     finder = _Finder(known)
     index: dict[str, int] = {}
     top = np.empty((len(rows), len(rows[0]) - 1), dtype=np.int32)
@@ -210,7 +248,7 @@ def _guesses(path: Path, ids: tuple[str, ...], rows: list[list[str]], known: Cla
                     raise BadInput(f"{wnid} is none of the {len(known)} classes", where=path, row=i + 2, fix=_ORDER_FIX)
                 index[text] = known.index[wnid]
             top[i, place] = index[text]
+        if len(set(top[i].tolist())) < len(row) - 1:
+            raise BadInput(f"names one class twice for image {ids[i]!r}", where=path, row=i + 2)
     falling = np.tile(-np.arange(top.shape[1], dtype=np.float32), (len(rows), 1))
-    made = Predictions(ids, top, falling, known)
-    made.check(path)
-    return made
+    return Predictions(ids, top, falling, known)

@@ -5,15 +5,26 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from topfive.dataset.found import Found, FoundImage, Images, class_list, has_picture_suffix, is_hidden
+from topfive.dataset.class_keys import read_class_keys
+from topfive.dataset.class_names import is_plain
+from topfive.dataset.found import (
+    Found,
+    FoundImage,
+    Images,
+    class_list,
+    has_picture_suffix,
+    is_hidden,
+    named_classes,
+)
 from topfive.dataset.options import ImportOptions
 from topfive.dataset.reports import Problem
 from topfive.dataset.source import Source, SourceFile
-from topfive.records import BadInput, Progress, counted
+from topfive.records import BadInput, ClassList, Progress, counted
 
 TITLE = "a flat folder of pictures with a file of labels (labels.csv, .tsv, .txt or .jsonl)"
 ORDER = 80
@@ -22,6 +33,7 @@ _ENDINGS = ("csv", "tsv", "txt", "jsonl")
 _NAMES = ("labels", "label", "annotations", "metadata", "classes", "train", "val", "validation", "test", "ground_truth")
 _FILE = ("file_name", "filename", "file", "image", "image_id", "imageid", "path", "name", "id")
 _LABEL = ("wnid", "label", "labels", "class", "class_name", "category", "target", "predictionstring")
+_LINE_END = re.compile(r"\r\n|\r|\n")
 _SPLIT = ("split", "set", "subset")
 _SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
@@ -44,18 +56,21 @@ def read(source: Source, options: ImportOptions, into: Path, progress: Progress)
     """Joined on the file name, with or without suffix or folder; a picture without a line is left out, as a problem.
 
     Raises BadInput for a file of labels that cannot be read, a picture that stands in it with two labels, and where no
-    line fits any picture.
+    line fits any picture. With `options.classes` a number is a position in that list, and any other label one of it.
     """
+    stated = None if options.classes is None else named_classes(read_class_keys(options.classes), options.classes)
     file = _labels(source)
     assert file is not None, "recognised by it"
     by_name = _by_name(source)
     chosen: dict[str, _Row] = {}
     problems = list(source.problems)
-    for row in _rows(source, file):
+    for row in (_placed(source, row, stated) for row in _rows(source, file)):
         path = by_name.get(row.file) or by_name.get(row.file.rpartition("/")[2])
         if not path:
             what = "fits several pictures" if path == "" else "is not there"
-            problems.append(Problem(row.file, f"stands in {row.where} and {what}"))
+            problems.append(
+                Problem(row.file if row.file.isprintable() else repr(row.file), f"stands in {row.where} and {what}")
+            )
         elif path in chosen and chosen[path].label != row.label:
             raise BadInput(
                 f"{row.file!r} has the labels {chosen[path].label!r} ({chosen[path].where}) and {row.label!r}",
@@ -66,7 +81,7 @@ def read(source: Source, options: ImportOptions, into: Path, progress: Progress)
         else:
             chosen[path] = row
     if not chosen:
-        raise BadInput("names no picture that is there", where=source.root, row=file.path, fix="Names are file names")
+        raise BadInput("names no picture that is there", where=source.root, row=file.path, fix="Write file names")
     images = []
     for picture in counted(_pictures(source), "looking", len(by_name), progress, "files"):
         if picture.path not in chosen:
@@ -74,8 +89,27 @@ def read(source: Source, options: ImportOptions, into: Path, progress: Progress)
             continue
         row = chosen[picture.path]
         images.append(FoundImage(picture, row.label or None, _SPLITS.get(row.split.lower(), options.split)))
-    classes = class_list([row.label for row in chosen.values() if row.label], source.root)
+    classes = stated or class_list([row.label for row in chosen.values() if row.label], source.root)
     return Found(Images.one_by_one(images, classes), classes, tuple(problems))
+
+
+def _placed(source: Source, row: _Row, stated: ClassList | None) -> _Row:
+    """The row with its class as label, empty for -1; raises BadInput where that is none."""
+    label = "" if row.label == "-1" else row.label
+    if label and not is_plain(label):
+        raise BadInput(
+            f"has the label {label[:40]!r}", where=source.root, row=row.where, fix="Write a name without line breaks"
+        )
+    if stated is None or not label or label in stated.index:
+        return row._replace(label=label)
+    if re.fullmatch(r"[0-9]{1,9}", label) and int(label) < len(stated):
+        return row._replace(label=stated.wnids[int(label)])
+    raise BadInput(
+        f"has the label {label[:40]!r}, which is not in the list of {len(stated)} classes",
+        where=source.root,
+        row=row.where,
+        fix="Mend the label, or name another list by --classes",
+    )
 
 
 def _labels(source: Source) -> SourceFile | None:
@@ -109,21 +143,13 @@ def _by_name(source: Source) -> dict[str, str]:
 
 
 def _rows(source: Source, file: SourceFile) -> Iterator[_Row]:
-    lines = source.read_lines(file)
+    text = _text(source, file)
     if file.path.lower().endswith(".jsonl"):
-        yield from _json_rows(source, file, lines)
+        yield from _json_rows(source, file, text)
         return
-    if file.path.lower().endswith(".txt"):
-        table = [(line.split("\t") if "\t" in line else line.split(None, 1)) for line in lines]
-    else:
-        mark = "\t" if file.path.lower().endswith(".tsv") else _delimiter(lines)
-        try:
-            table = list(csv.reader(io.StringIO("\n".join(lines)), delimiter=mark, strict=True))
-        except csv.Error as error:
-            raise BadInput(f"is no table ({error})", where=source.root, row=file.path) from error
-    table = [[cell.strip() for cell in row] for row in table]
-    columns, start = _columns(source, file, table)
-    for number, row in enumerate(table[start:], start=start + 1):
+    table = [(number, [cell.strip() for cell in row]) for number, row in _table(source, file, text) if any(row)]
+    columns, start = _columns(source, file, table[0][1] if table else [])
+    for number, row in table[start:]:
         if not any(row):
             continue
         where = f"{file.path} line {number}"
@@ -133,17 +159,46 @@ def _rows(source: Source, file: SourceFile) -> Iterator[_Row]:
         yield _Row(row[columns[0]], _first(row[columns[1]]), split, where)
 
 
-def _delimiter(lines: list[str]) -> str:
-    head = lines[0] if lines else ""
-    return max(",;\t", key=head.count)
+def _text(source: Source, file: SourceFile) -> str:
+    try:
+        return source.read(file).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadInput(
+            f"is not UTF-8 text ({error})", where=source.root, row=file.path, fix="Save it as UTF-8"
+        ) from error
 
 
-def _columns(source: Source, file: SourceFile, table: list[list[str]]) -> tuple[tuple[int, int, int], int]:
+def _table(source: Source, file: SourceFile, text: str) -> Iterator[tuple[int, list[str]]]:
+    """The cells of each row, with the number of its last line."""
+    if file.path.lower().endswith(".txt"):
+        for number, line in enumerate(_LINE_END.split(text), start=1):
+            yield number, line.split("\t") if "\t" in line else line.split(None, 1)
+        return
+    mark = "\t" if file.path.lower().endswith(".tsv") else max(",;\t", key=_LINE_END.split(text, 1)[0].count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
+    try:
+        for row in reader:
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise BadInput(
+            f"is no table ({error})",
+            where=source.root,
+            row=f"{file.path} line {reader.line_num}",
+            fix="Mend the quotes of that line",
+        ) from error
+
+
+def _columns(source: Source, file: SourceFile, first: list[str]) -> tuple[tuple[int, int, int], int]:
     """Positions of file name, label and split (-1 for none), and the first row of data."""
-    head = [cell.lower().replace(" ", "_") for cell in table[0]] if table else []
+    head = [cell.lower().replace(" ", "_") for cell in first]
 
     def place(names: tuple[str, ...]) -> int:
-        return next((head.index(name) for name in names if name in head), -1)
+        found = next((name for name in names if name in head), "")
+        if head.count(found) > 1:
+            raise BadInput(
+                f"has the column {found!r} twice", where=source.root, row=file.path, fix="Take one of them out"
+            )
+        return head.index(found) if found else -1
 
     name, label, split = place(_FILE), place(_LABEL), place(_SPLIT)
     if name >= 0 and label >= 0:
@@ -158,18 +213,21 @@ def _columns(source: Source, file: SourceFile, table: list[list[str]]) -> tuple[
     )
 
 
-def _json_rows(source: Source, file: SourceFile, lines: list[str]) -> Iterator[_Row]:
-    for number, line in enumerate(lines, start=1):
+def _json_rows(source: Source, file: SourceFile, text: str) -> Iterator[_Row]:
+    for number, line in enumerate(_LINE_END.split(text), start=1):
         where = f"{file.path} line {number}"
         if not line.strip():
             continue
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise BadInput(f"is no JSON ({str(error)[:80]})", where=source.root, row=where) from error
+            raise BadInput(
+                f"is no JSON ({str(error)[:80]})", where=source.root, row=where, fix='{"file_name": , "label": }'
+            ) from error
         value = {str(key).lower(): item for key, item in value.items()} if isinstance(value, dict) else {}
         name = next((value[key] for key in _FILE if isinstance(value.get(key), str)), None)
-        label = next((value[key] for key in _LABEL if isinstance(value.get(key), str | int)), None)
+        said = (value.get(key) for key in _LABEL)
+        label = next((one for one in said if isinstance(one, str | int) and not isinstance(one, bool)), None)
         if not name or label is None:
             raise BadInput("has no file name and label", where=source.root, row=where, fix='{"file_name": , "label": }')
         split = next((value[key] for key in _SPLIT if isinstance(value.get(key), str)), "")

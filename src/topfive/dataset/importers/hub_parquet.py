@@ -11,8 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from topfive.dataset.class_keys import read_class_keys
+from topfive.dataset.class_names import is_plain
 from topfive.dataset.found import Found, FoundImage, Images, class_list, named_classes
-from topfive.dataset.importers.imagenet_whole import read_classes
 from topfive.dataset.options import ImportOptions
 from topfive.dataset.reports import Problem
 from topfive.dataset.shards import write_out, written
@@ -25,23 +26,28 @@ ORDER = 25
 _SPLIT = re.compile(r"(?:.*[-_./])?(train|validation|valid|val|test)(?:[-_./].*)?", re.IGNORECASE)
 _SPLITS = {"train": "train", "validation": "val", "valid": "val", "val": "val", "test": "test"}
 _LABELS = ("label", "labels", "wnid", "class", "category", "fine_label", "class_name")
+_CLASS_LIST = b"topfive.class_list"
+_OWN = "image_id"
 _ROWS = 64
 """Rows in memory at a time: at most a few hundred MB of pictures."""
 
 
 def recognises(source: Source) -> bool:
-    """All its files that are no text are Parquet, and the first has a column of pictures."""
+    """It has Parquet files, and the first has a column of pictures (or is damaged, and nothing else is there)."""
     files = _files(source)
+    if not files or source.is_archive:
+        return False
     try:
-        return bool(files) and not source.is_archive and _picture_column(pq.read_schema(files[0].container)) is not None
+        return _picture_column(pq.read_schema(files[0].container)) is not None
     except (OSError, pa.ArrowException):
-        return bool(files)
+        return all(map(_taken, source.files))
 
 
 def read(source: Source, options: ImportOptions, into: Path, progress: Progress) -> Found:
     """Pictures are written into the set; classes are the names that the file states for its numbers, else the texts.
 
-    Raises BadInput for a damaged file, one without pictures or labels, and numbers for which no names are stated.
+    A record a picture is held in memory: some hundred MB for a million. Raises BadInput for a damaged file, one without
+    pictures or labels, files whose labels are not of one kind, and numbers for which no names are stated.
     """
     files = _files(source)
     schema, counts = _schemas(files)
@@ -49,7 +55,7 @@ def read(source: Source, options: ImportOptions, into: Path, progress: Progress)
     total = sum(counts)
     problems = [
         *source.problems,
-        *(Problem(f.path, "is no Parquet file: left out") for f in source.files if f not in files and not _text(f)),
+        *(Problem(f.path, "is no Parquet file: left out") for f in source.files if not _taken(f)),
     ]
     images: list[FoundImage] = []
     done: dict[str, int] = {}
@@ -75,6 +81,10 @@ def _files(source: Source) -> list[SourceFile]:
     return [file for file in source.files if file.path.endswith(".parquet")]
 
 
+def _taken(file: SourceFile) -> bool:
+    return file.path.endswith(".parquet") or _text(file)
+
+
 def _text(file: SourceFile) -> bool:
     return (
         file.path.rpartition(".")[2].lower() in ("md", "json", "txt", "tsv", "gitattributes") or "/." in f"/{file.path}"
@@ -94,29 +104,50 @@ def _schemas(files: list[SourceFile]) -> tuple[pa.Schema, list[int]]:
         picture, label = _picture_column(schema), _label_column(schema)
         if picture is None or label is None:
             what = "no column of pictures (a struct with 'bytes')" if picture is None else "no column of labels"
-            have = ", ".join(schema.names)
             raise BadInput(
-                f"has {what}", where=file.container, fix=f"Its columns are {have}; labels are named {_LABELS}"
+                f"has {what}: it has {', '.join(schema.names)[:200]}",
+                where=file.container,
+                fix=f"Name the column of labels {' or '.join(_LABELS)}",
             )
-        if first is not None and _names(schema) != _names(first):
-            raise BadInput("states other classes than the files before it", where=file.container)
+        twice = [name for name in (picture, label, _OWN) if schema.names.count(name) > 1]
+        if twice:
+            raise BadInput(f"has the column {twice[0]!r} twice", where=file.container, fix="Take one of them out")
+        if first is not None and _stated(schema) != _stated(first):
+            raise BadInput(
+                "states other classes than the files before it", where=file.container, fix="Import them one by one"
+            )
         first = schema if first is None else first
     assert first is not None, "recognised by a file"
     return first, counts
 
 
+def _stated(schema: pa.Schema) -> tuple[bool, list[str] | None, bytes | None]:
+    """What all files must share: labels as numbers or as text, their names, the class list."""
+    return _is_number(schema), _names(schema), (schema.metadata or {}).get(_CLASS_LIST)
+
+
+def _is_number(schema: pa.Schema) -> bool:
+    return bool(pa.types.is_integer(schema.field(schema.names.index(_label_column(schema))).type))
+
+
 def _picture_column(schema: pa.Schema) -> str | None:
+    fits = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_null)
     for field in schema:
-        if pa.types.is_struct(field.type) and "bytes" in {inner.name for inner in field.type}:
+        inner = {one.name: one.type for one in field.type} if pa.types.is_struct(field.type) else {}
+        if "bytes" in inner and any(fit(inner["bytes"]) for fit in fits):
             return str(field.name)
     return None
 
 
 def _label_column(schema: pa.Schema) -> str | None:
-    fits = (pa.types.is_integer, pa.types.is_string, pa.types.is_large_string)
-    return next(
-        (name for name in _LABELS if name in schema.names and any(fit(schema.field(name).type) for fit in fits)), None
-    )
+    """The first known name of a column of numbers or text, as it is or as categories of text."""
+    for name in _LABELS:
+        if name in schema.names:
+            kind = schema.field(schema.names.index(name)).type
+            text = kind.value_type if pa.types.is_dictionary(kind) else kind
+            if pa.types.is_integer(kind) or pa.types.is_string(text) or pa.types.is_large_string(text):
+                return name
+    return None
 
 
 def _names(schema: pa.Schema) -> list[str] | None:
@@ -125,7 +156,7 @@ def _names(schema: pa.Schema) -> list[str] | None:
     try:
         told = json.loads((schema.metadata or {})[b"huggingface"])
         names = told["info"]["features"][label]["names"]
-    except (KeyError, TypeError, ValueError):
+    except (LookupError, TypeError, ValueError, RecursionError):
         return None
     return [str(name) for name in names] if isinstance(names, list) else None
 
@@ -135,14 +166,14 @@ def _classes(schema: pa.Schema, options: ImportOptions) -> ClassList | None:
     if label is None or not pa.types.is_integer(schema.field(label).type):
         return None
     if options.classes is not None:
-        return named_classes(read_classes(options.classes), options.classes)
+        return named_classes(read_class_keys(options.classes), options.classes)
     own = (schema.metadata or {}).get(b"topfive.class_list")
     if own is not None:
         return ClassList.from_json(own.decode("utf-8", "replace"), "class list of the Parquet files")
     names = _names(schema)
     if names is None:
         raise BadInput(
-            f"column {label!r} holds numbers, and the file does not say which classes they are",
+            f"column {_label_column(schema)!r} holds numbers, and the file does not say which classes they are",
             where="Parquet files",
             fix="Add --classes FILE, one wnid or name a line in the order of the numbers",
         )
@@ -157,7 +188,7 @@ def _rows(
     for file in files:
         with pq.ParquetFile(file.container) as opened:
             picture, label = _picture_column(opened.schema_arrow), _label_column(opened.schema_arrow)
-            own = "image_id" if "image_id" in opened.schema_arrow.names else None
+            own = _OWN if _OWN in opened.schema_arrow.names else None
             columns = [name for name in (picture, label, own) if name]
             try:
                 for batch in opened.iter_batches(_ROWS, columns=columns):
@@ -169,27 +200,31 @@ def _rows(
                             problems.append(Problem(name, f"has no bytes in {file.path}: left out"))
                             continue
                         key = _key(row[label], stated)
-                        if key is None and row[label] not in (None, -1):
-                            problems.append(
-                                Problem(name, f"has the label {row[label]!r}, which is no class of the file")
-                            )
+                        if key is None and row[label] not in (None, -1, ""):
+                            said = f"has the label {str(row[label])[:40]!r}, which is no class: taken without a label"
+                            problems.append(Problem(name, said))
                         yield name, data, key
-            except (OSError, pa.ArrowException) as error:
-                raise BadInput(f"cannot be read after row {number} ({error})", where=file.container) from error
+            except (OSError, ValueError, pa.ArrowException) as error:  # ValueError: text that is not UTF-8
+                raise BadInput(
+                    f"cannot be read in the {_ROWS} rows after row {number} of split {split} ({error})",
+                    where=file.container,
+                    fix="Get it again",
+                ) from error
 
 
 def _key(label: Any, stated: ClassList | None) -> str | None:
     if isinstance(label, str):
-        return label or None
+        return label if is_plain(label) else None
     if stated is not None and isinstance(label, int) and 0 <= label < len(stated):
         return stated.wnids[label]
     return None
 
 
-def _name(split: str, number: int, picture: Any, own: str | None) -> str:
-    """A file name of its own for each picture: the set's id, else the stated path with split and row before it."""
+def _name(split: str, number: int, picture: Any, own: Any) -> str:
+    """A file name of its own for each picture: the id that the file gives it, else split and row."""
     path = str((picture or {}).get("path") or "")
-    ending = re.sub(r"[^a-z0-9]", "", path.rpartition(".")[2].lower())[:5] if "." in path else "jpg"
-    if own:
-        return f"{re.sub(r'[^0-9A-Za-z_.-]', '_', own)}.{ending}"
-    return f"{split}_{number:08d}.{ending}"
+    ending = re.sub(r"[^a-z0-9]", "", path.rpartition(".")[2].lower())[:5] if "." in path else ""
+    stem = re.sub(r"[^\w.-]", "_", str(own)) if isinstance(own, int | str) else ""
+    if not stem.strip(".") or len(stem) > 180:
+        stem = f"{split}_{number:08d}"
+    return f"{stem}.{ending or 'jpg'}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+from topfive.dataset.class_keys import read_class_keys
 from topfive.dataset.found import Container, Found, is_wnid, named_classes
 from topfive.dataset.gunzip import Gunzipped
 from topfive.dataset.nested import Inner, inner_wnid, read_inner
@@ -13,7 +14,7 @@ from topfive.dataset.reports import Problem
 from topfive.dataset.source import Source, open_source
 from topfive.dataset.tar import walk
 from topfive.dataset.tar_header import Place
-from topfive.records import UNKNOWN, BadInput, ClassList, Progress
+from topfive.records import UNKNOWN, BadInput, Progress
 
 TITLE = "the whole ImageNet (a tar, tar.gz or folder of one tar a synset)"
 ORDER = 6
@@ -35,7 +36,7 @@ def read(source: Source, options: ImportOptions, into: Path, progress: Progress)
 
     Raises BadInput for a compressed archive unless it may be unpacked, for one synset twice, and as `read_tar` does.
     """
-    wanted = None if options.classes is None else read_classes(options.classes)
+    wanted = None if options.classes is None else _wnids(options.classes)
     problems = list(source.problems)
     lone = _lone(source)
     if lone is not None and not lone.endswith(".tar"):
@@ -64,23 +65,13 @@ def read(source: Source, options: ImportOptions, into: Path, progress: Progress)
     return Found(images, classes, (*problems, *wrong), tuple(containers))
 
 
-def read_classes(path: Path) -> list[str]:
-    """The wnids of a text file, one a line, or of a `classes.tsv`, in the file's order; raises BadInput."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"cannot be read as a list of classes ({error})", where=path) from error
-    if lines and lines[0].startswith("index\twnid"):
-        return list(ClassList.read(path).wnids)
-    wnids: list[str] = []
-    for row, line in enumerate(lines, start=1):
-        words = line.split()
-        if words and not is_wnid(words[0]):
-            raise BadInput(f"begins with {words[0][:40]!r}, which is no wnid", where=path, row=f"line {row}", fix=_LIST)
-        wnids += words[:1]
-    if not wnids:
-        raise BadInput("lists no classes", where=path, fix=_LIST)
-    return wnids
+def _wnids(path: Path) -> tuple[str, ...]:
+    """The wnids of a list of classes, in its order; raises BadInput for a name in it."""
+    keys = read_class_keys(path)
+    for key in keys:
+        if not is_wnid(key):
+            raise BadInput("is no wnid", where=path, row=f"class {key[:40]!r}", fix=_LIST)
+    return keys
 
 
 def _lone(source: Source) -> str | None:

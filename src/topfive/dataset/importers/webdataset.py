@@ -6,13 +6,24 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from topfive.dataset.found import Container, Found, FoundImage, Images, class_list, has_picture_suffix, named_classes
-from topfive.dataset.importers.imagenet_whole import read_classes
+from topfive.dataset.class_keys import read_class_keys
+from topfive.dataset.class_names import is_plain
+from topfive.dataset.found import (
+    Container,
+    Found,
+    FoundImage,
+    Images,
+    class_list,
+    has_picture_suffix,
+    is_hidden,
+    named_classes,
+)
 from topfive.dataset.options import ImportOptions
 from topfive.dataset.reports import Problem
 from topfive.dataset.source import Source, SourceFile, open_source
+from topfive.loading import is_remote
 from topfive.records import BadInput, ClassList, Progress
 
 TITLE = "WebDataset shards (a folder of tars of key.jpg and key.cls or key.json, or one of them)"
@@ -21,22 +32,24 @@ ORDER = 30
 _SHARD = re.compile(r".*\d{3,}\.tar")
 _SPLIT = re.compile(r"(?:^|[-_./])(train|training|val|valid|validation|test)(?=[-_./])", re.IGNORECASE)
 _SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-_LABELS = ("cls", "json", "txt")
+_LABELS = ("cls", "json")
+"""Files that say a sample's class; `txt` is a caption in the sets that have it."""
+_LONGEST = 1 << 20
+"""Bytes of such a file at most."""
 _KEYS = ("wnid", "class", "cls", "label", "class_index", "class_id")
 """Under which of these, first to last, a sample's JSON says its class."""
 _BESIDE = ("classes.tsv", "classes.txt", "classnames.txt", "synsets.txt")
 
 
 class _Sample(NamedTuple):
-    """One sample: its picture, the files that may say its class, most direct first, and its split."""
+    """One sample: its picture, and the files that may say its class, most direct first."""
 
     picture: SourceFile
     labels: tuple[SourceFile, ...]
-    split: str
 
 
 def recognises(source: Source) -> bool:
-    """Its tars are numbered shards, or it is a tar in which pictures lie beside files of classes of the same key."""
+    """Its tars are numbered shards, without pictures beside them; or it is a tar of pictures with classes of their key."""
     if source.is_archive:
         names = {file.path for file in source.files}
         pictures = [name for name in names if has_picture_suffix(name)]
@@ -44,43 +57,47 @@ def recognises(source: Source) -> bool:
             f"{_key(name)[0]}.{label}" in names for name in pictures for label in ("cls", "json")
         )
     tars = [file for file in source.files if file.path.endswith(".tar")]
-    return bool(tars) and all(_SHARD.fullmatch(file.path) for file in tars)
+    return (
+        bool(tars)
+        and all(_SHARD.fullmatch(file.path) for file in tars)
+        and not any(has_picture_suffix(file.path) for file in source.files)
+    )
 
 
 def read(source: Source, options: ImportOptions, into: Path, progress: Progress) -> Found:
     """A shard named as a split (`train-000000.tar`) is of it. A class is a wnid, a name, or a number.
 
     Numbers are positions in `options.classes`, or in a list of classes that lies beside the shards; without one they
-    are refused: nobody guesses classes from their number. A sample without picture or class is a problem.
+    are refused: nobody guesses classes from their number. A sample without a picture is a problem, and one whose class
+    cannot be read; one that says no class (or -1) has none. A path in a folder of shards begins with the shard's.
     """
     problems = list(source.problems)
-    samples, shards = [], []
-    for split, inside in _opened(source, options.split, progress):
+    shards, images = [], []
+    stated = _classes(source, options)
+    for shard, inside in _opened(source, progress):
         shards.append(Container(inside.container, "archive", inside.n_bytes))
         problems += inside.problems if inside is not source else ()
-        found, wrong = _samples(inside, split)
-        samples += [(inside, sample) for sample in found]
+        samples, wrong = _samples(inside)
         problems += wrong
-    stated = _classes(source, options)
-    said: list[str | None] = []
-    for inside, sample in samples:
-        key, reason = _label(inside, sample, stated)
-        said.append(key)
-        if reason:
-            problems.append(Problem(sample.picture.path, reason))
-    images = [FoundImage(sample.picture, key, sample.split) for (_, sample), key in zip(samples, said, strict=True)]
-    classes = stated or class_list([key for key in said if key is not None], source.root)
+        split = _split_of(shard, options.split)
+        for sample in samples:
+            key, reason = _label(inside, sample, stated)
+            path = sample.picture.path if inside is source else f"{shard}/{sample.picture.path}"
+            images.append(FoundImage(sample.picture._replace(path=path), key, split))
+            if reason:
+                problems.append(Problem(path, reason))
+    classes = stated or class_list([image.wnid for image in images if image.wnid is not None], source.root)
     return Found(Images.one_by_one(images, classes), classes, tuple(problems), tuple(shards))
 
 
-def _opened(source: Source, split: str, progress: Progress) -> Iterator[tuple[str, Source]]:
-    """The split of each shard, and what is in it."""
+def _opened(source: Source, progress: Progress) -> Iterator[tuple[str, Source]]:
+    """The path of each shard in the source, and what is in it."""
     if source.is_archive:
-        yield _split_of(source.name, split), source
+        yield source.name, source
         return
     for file in source.files:
         if file.path.endswith(".tar"):
-            yield _split_of(file.path, split), open_source(file.container, progress)
+            yield file.path, open_source(file.container, progress)
 
 
 def _split_of(path: str, split: str) -> str:
@@ -95,9 +112,11 @@ def _key(path: str) -> tuple[str, str]:
     return folder + slash + key, ending.lower()
 
 
-def _samples(inside: Source, split: str) -> tuple[list[_Sample], list[Problem]]:
+def _samples(inside: Source) -> tuple[list[_Sample], list[Problem]]:
     parts: dict[str, dict[str, SourceFile]] = {}
     for file in inside.files:
+        if is_hidden(file.path):
+            continue
         key, ending = _key(file.path)
         parts.setdefault(key, {})[ending] = file
     samples, problems = [], []
@@ -108,47 +127,52 @@ def _samples(inside: Source, split: str) -> tuple[list[_Sample], list[Problem]]:
             problems.append(Problem(key, f"sample of {inside.name} {what}: left out"))
             continue
         labels = tuple(files[ending] for ending in _LABELS if ending in files)
-        samples.append(_Sample(pictures[0], labels, split))
+        samples.append(_Sample(pictures[0], labels))
     return samples, problems
 
 
 def _classes(source: Source, options: ImportOptions) -> ClassList | None:
     """The stated classes in their order: those of the options, else of a list beside the shards."""
     if options.classes is not None:
-        return named_classes(read_classes(options.classes), options.classes)
+        return named_classes(read_class_keys(options.classes), options.classes)
     for name in _BESIDE:
         file = source.by_path.get(name)
-        if file is None or source.is_archive:
-            continue
-        if name.endswith(".tsv"):
-            return ClassList.read(Path(file.container))
-        keys = [line.strip() for line in source.read_lines(file) if line.strip()]
-        return named_classes(keys, file.container)
+        if file is not None and not source.is_archive:
+            return _listed(source, file)
     return None
 
 
+def _listed(source: Source, file: SourceFile) -> ClassList:
+    if not is_remote(file.container):
+        path = Path(file.container)
+        return ClassList.read(path) if path.suffix == ".tsv" else named_classes(read_class_keys(path), path)
+    lines = [line.strip() for line in source.read_lines(file) if line.strip()]
+    keys = [line.split("\t")[1] for line in lines[1:]] if file.path.endswith(".tsv") else lines
+    return named_classes(keys, file.container)
+
+
 def _label(inside: Source, sample: _Sample, stated: ClassList | None) -> tuple[str | None, str]:
-    """The class key of a sample, None with a reason where it has none."""
-    number = None
+    """The class key of a sample, None with a reason where what it says cannot be one."""
+    number, doubt = None, ""
     for file in sample.labels:
-        text = inside.read(file).decode("utf-8", "replace").strip()
-        value = _of_json(text) if file.path.endswith(".json") else text
-        if value in (None, "", -1, "-1"):
+        value, said = _said(inside, file)
+        doubt = doubt or said
+        if value is None:
             continue
-        if not re.fullmatch(r"\d{1,9}", str(value)):
-            key = str(value)
-            if stated is not None and key not in stated.index:
-                return None, f"has the class {key[:40]!r}, which is not in the list of classes: taken without a label"
-            return key, ""
-        number = int(value)
+        if isinstance(value, str):
+            if stated is not None and value not in stated.index:
+                return None, f"has the class {value[:40]!r}, which is not in the list of classes: taken without a label"
+            return value, ""
+        number = value
         if stated is not None:
             break
     if number is None:
-        return None, ""
+        return None, doubt and f"{doubt}: taken without a label"
     if stated is None:
         raise BadInput(
-            f"sample {sample.picture.path!r} has the class {number}, and no list says which class that is",
+            f"has the class {number}, and no list says which class that is",
             where=inside.root,
+            row=f"sample {sample.picture.path}",
             fix="Add --classes FILE, one wnid or name a line in the order of the numbers (or a classes.tsv)",
         )
     if number >= len(stated):
@@ -156,11 +180,34 @@ def _label(inside: Source, sample: _Sample, stated: ClassList | None) -> tuple[s
     return stated.wnids[number], ""
 
 
-def _of_json(text: str) -> Any:
-    """What a sample's JSON says of its class: itself, or the first of its known keys; None for anything else."""
+def _said(inside: Source, file: SourceFile) -> tuple[int | str | None, str]:
+    """The class that a file says, as a number or as text; None where it says none, with the reason it is none."""
+    if file.size > _LONGEST:
+        return None, f"has {file.size} bytes in {file.path}"
+    text = inside.read(file).decode("utf-8", "replace").strip()
+    if file.path.lower().endswith(".json"):
+        value, doubt = _of_json(text)
+    else:
+        value, doubt = text or None, ""
+    if value is None or value in (-1, "-1"):
+        return None, doubt
+    word = str(value)
+    if re.fullmatch(r"[0-9]{1,18}", word):
+        return int(word), ""
+    if not isinstance(value, str) or not is_plain(word) or re.fullmatch(r"-?[0-9]+", word):
+        return None, f"has the class {word[:40]!r}"
+    return word, ""
+
+
+def _of_json(text: str) -> tuple[int | str | None, str]:
+    """What a sample's JSON says of its class: itself, or the first of its known keys; None, or why not."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        return None
+        return None, "has JSON that cannot be read"
     said = [value.get(key) for key in _KEYS] if isinstance(value, Mapping) else [value]
-    return next((one for one in said if isinstance(one, int | str) and not isinstance(one, bool)), None)
+    said = [one for one in said if one is not None]
+    good = [one for one in said if isinstance(one, int | str) and not isinstance(one, bool)]
+    if good:
+        return good[0] if good[0] != "" else None, ""
+    return None, f"has the class {str(said[0])[:40]!r}" if said else ""
