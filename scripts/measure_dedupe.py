@@ -51,7 +51,7 @@ def main() -> None:
         "# Duplicates found in a twin",
         "",
         f"`python scripts/measure_dedupe.py TWIN` on a twin of {n:,} pictures of {side} px, commit {commit()};",
-        f"{hardware()}. The threshold was chosen before, on another twin and on photographs.",
+        f"{hardware()}. The threshold was chosen before, on another twin, photographs and Fashion-MNIST.",
         "",
         "| planted copies | of them found |",
         "| --- | --- |",

@@ -15,6 +15,7 @@ COMMANDS = [
     ("taxonomy", "find"), ("taxonomy", "show"), ("taxonomy", "path"),
     ("taxonomy", "tree"), ("taxonomy", "leaves"), ("taxonomy", "check"), ("probe",),
     ("dataset", "twin"), ("dataset", "import"), ("dataset", "verify"), ("dataset", "dedupe"),
+    ("dataset", "build"), ("dataset", "split"), ("dataset", "describe"), ("dataset", "subset"), ("dataset", "export"),
     ("audit", "label-errors"), ("audit", "imagenet-validation"), ("label", "consensus"), ("challenge", "board"),
 ]  # fmt: skip
 
@@ -52,6 +53,10 @@ def test_help_names_every_command() -> None:
         (("challenge", "board", "missing-folder"), "missing-folder"),
         (("run", "--systems", "alexnett"), "alexnet"),
         (("dataset", "import", "missing.tar", "out"), "missing.tar"),
+        (("dataset", "build", "missing.csv", "agreed.csv", "out"), "missing.csv"),
+        (("dataset", "split", "missing-folder", "out"), "missing-folder"),
+        (("dataset", "describe", "missing-folder", "--out", "page.html"), "missing-folder"),
+        (("dataset", "export", "missing-folder", "out", "--format", "folder"), "missing-folder"),
     ],
 )
 def test_bad_input_is_refused(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:

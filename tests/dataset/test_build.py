@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dataset.releases import picture, pictured
-from topfive.dataset.build import BuildReport, build
+from topfive.dataset.build import BuildReport, build_set
 from topfive.labelling import consensus
 from topfive.loading import Pictures
 from topfive.records import BadInput, Dataset, Votes
@@ -64,7 +64,7 @@ def test_accepted_candidates_with_their_provenance(tmp_path: Path, candidates: P
         p0="yes accept", p1="yes accept", p2="no reject", p3="yes ask_more",
         p5="yes accept", p6="yes accept", q="no reject",
     )  # fmt: skip
-    report = build(candidates, agreed, tmp_path / "out")
+    report = build_set(candidates, agreed, tmp_path / "out")
     dataset = Dataset.read(tmp_path / "out")
     assert dataset.manifest.ids == ("p0", "p1")
     assert dataset.classes.wnids == ("cat", "dog")
@@ -99,7 +99,7 @@ def test_what_labelling_wrote_is_what_build_reads(tmp_path: Path, candidates: Pa
     made = Votes.from_columns(*columns, [label for _, label in votes for _ in range(5)])
     for name in ("agreed.csv", "agreed.parquet"):
         consensus(made, "majority", classes=["no", "yes"]).write(tmp_path / name)
-        report = build(candidates, tmp_path / name, tmp_path / f"out {name}")
+        report = build_set(candidates, tmp_path / name, tmp_path / f"out {name}")
         assert Dataset.read(tmp_path / f"out {name}").manifest.ids == ("p0", "p2")
         assert (report.n_rejected, report.n_without_votes) == (1, 4)
         assert adds_up(report)
@@ -107,7 +107,7 @@ def test_what_labelling_wrote_is_what_build_reads(tmp_path: Path, candidates: Pa
 
 def test_an_answer_that_names_a_class_is_the_class(tmp_path: Path, candidates: Path) -> None:
     agreed = answers(tmp_path / "agreed.csv", p0="dog accept", p1="dog accept", p2="cat accept")
-    build(candidates, agreed, tmp_path / "out")
+    build_set(candidates, agreed, tmp_path / "out")
     dataset = Dataset.read(tmp_path / "out")
     labels = [dataset.classes.wnids[i] for i in dataset.manifest.class_index]
     assert dict(zip(dataset.manifest.ids, labels, strict=True)) == {"p0": "dog", "p1": "dog", "p2": "cat"}
@@ -116,8 +116,8 @@ def test_an_answer_that_names_a_class_is_the_class(tmp_path: Path, candidates: P
 def test_several_answers_that_are_no_classes(tmp_path: Path, candidates: Path) -> None:
     agreed = answers(tmp_path / "agreed.csv", p0="yes accept", p1="unsure accept", p2="no accept")
     with pytest.raises(BadInput, match=r"accepts the labels 'no' and 'unsure'.*--yes"):
-        build(candidates, agreed, tmp_path / "out")
-    report = build(candidates, agreed, tmp_path / "out", yes="yes")
+        build_set(candidates, agreed, tmp_path / "out")
+    report = build_set(candidates, agreed, tmp_path / "out", yes="yes")
     assert Dataset.read(tmp_path / "out").manifest.ids == ("p0",)
     assert report.n_rejected == 2
     assert adds_up(report)
@@ -131,7 +131,7 @@ def test_an_image_that_is_a_candidate_of_two_classes(tmp_path: Path, candidates:
     ]
     pairs = table(candidates.parent / "pairs.csv", rows)
     said = {"p0/cat": "yes accept", "p0/dog": "no reject", "p1/cat": "yes accept", "p1/dog": "yes accept"}
-    report = build(pairs, answers(tmp_path / "agreed.csv", **said), tmp_path / "out")
+    report = build_set(pairs, answers(tmp_path / "agreed.csv", **said), tmp_path / "out")
     assert Dataset.read(tmp_path / "out").manifest.ids == ("p0",)
     assert [tuple(problem) for problem in report.problems] == [("p1", "is accepted for cat and for dog: left out")]
     assert adds_up(report)
@@ -139,13 +139,13 @@ def test_an_image_that_is_a_candidate_of_two_classes(tmp_path: Path, candidates:
         candidates.parent / "untold.csv", [{k: row[k] for k in ("image_id", "path", "wnid")} for row in rows]
     )
     with pytest.raises(BadInput, match=r"names an image twice.*column `task`"):
-        build(without, answers(tmp_path / "agreed.csv", p0="yes accept"), tmp_path / "out2")
+        build_set(without, answers(tmp_path / "agreed.csv", p0="yes accept"), tmp_path / "out2")
 
 
 def test_candidates_may_be_a_dataset_folder(tmp_path: Path) -> None:
     dataset = pictured(tmp_path / "pool", 6)
     agreed = answers(tmp_path / "agreed.csv", i1="yes accept", i5="yes accept", i2="no reject")
-    report = build(tmp_path / "pool", agreed, tmp_path / "out")
+    report = build_set(tmp_path / "pool", agreed, tmp_path / "out")
     made = Dataset.read(tmp_path / "out")
     assert made.manifest.ids == ("i1", "i5")
     assert made.classes == dataset.classes
@@ -167,7 +167,7 @@ def test_candidates_may_be_a_dataset_folder(tmp_path: Path) -> None:
 )
 def test_answers_that_make_no_set(tmp_path: Path, candidates: Path, rows: list[dict[str, Any]], reason: str) -> None:
     with pytest.raises(BadInput, match=reason):
-        build(candidates, table(tmp_path / "agreed.csv", rows), tmp_path / "out")
+        build_set(candidates, table(tmp_path / "agreed.csv", rows), tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["agreed.csv", "pool"]
 
 
@@ -182,5 +182,5 @@ def test_answers_that_make_no_set(tmp_path: Path, candidates: Path, rows: list[d
 )
 def test_tables_that_are_no_candidates(tmp_path: Path, rows: list[dict[str, Any]], reason: str) -> None:
     with pytest.raises(BadInput, match=reason):
-        build(table(tmp_path / "c.csv", rows), answers(tmp_path / "a.csv", p0="yes accept"), tmp_path / "out")
+        build_set(table(tmp_path / "c.csv", rows), answers(tmp_path / "a.csv", p0="yes accept"), tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -17,7 +17,7 @@ from PIL import Image
 from topfive import flows
 from topfive.cli import main
 from topfive.dataset import dedupe, import_source, make_twin, read_planted, write_deduped
-from topfive.dataset.dedupe import _joined
+from topfive.dataset.dedupe import MOST, _joined
 from topfive.dataset.fingerprints import THUMB, describe, fingerprints
 from topfive.dataset.near import MOST_BITS, components, distance
 from topfive.dataset.twin import TwinRecipe
@@ -108,6 +108,56 @@ def test_a_set_that_grows_keeps_its_groups(copies: Dataset, tmp_path: Path) -> N
     old = dict(zip(before.manifest.ids, before.manifest.column("group"), strict=True))
     assert {one: group[one] for one in old} == old
     assert group["aa"] == old["alone"]  # though `aa` stands first in the grown set
+
+
+def test_a_set_written_without_copies_hands_its_fingerprints_on(copies: Dataset, tmp_path: Path) -> None:
+    before = write_deduped(dedupe(copies), tmp_path / "before", drop=True)
+    grown, gone = tmp_path / "grown", copies.root / "fingerprints"
+    import_source(tmp_path / "source", grown)
+    shutil.rmtree(gone)
+    told: list[float] = []
+    found = dedupe(Dataset.read(grown), known=before, progress=lambda what, done, total, unit="": told.append(done))
+    assert told[0] == 4, "those that were kept"
+    assert found.to_json()["n_groups"] == 2
+
+
+def test_a_stray_part_is_removed_and_no_threads_are_refused(copies: Dataset) -> None:
+    folder = copies.root / "fingerprints"
+    folder.mkdir()
+    (folder / ".part-00000.parquet.abcdefgh.part").write_text("half")
+    (folder / "part-old.parquet").write_text("no table")
+    fingerprints(copies)
+    assert sorted(path.name for path in folder.iterdir()) == ["part-00000.parquet", "part-old.parquet"]
+    with pytest.raises(BadInput, match="0 threads"):
+        fingerprints(copies, workers=0)
+
+
+def test_things_of_one_outline_are_not_one_picture() -> None:
+    rng = np.random.default_rng(0)
+    ground = np.zeros((16, 16), dtype=np.uint8)
+    ground[2:14, 5:11] = 200
+    thumbs = np.full((2, THUMB), 128, dtype=np.uint8)
+    for thumb in thumbs:
+        pattern = np.where(ground > 0, rng.integers(-12, 13, (16, 16)), 0)
+        thumb[:256] = (ground + pattern).clip(0, 255).astype(np.uint8).ravel()
+    a, b = (thumb[:256].reshape(16, 16).astype(float) for thumb in thumbs)
+    step = a - b
+    detail = [step[r, c] - step[r - 1 : r + 2, c - 1 : c + 2].mean() for r in range(1, 15) for c in range(1, 15)]
+    assert distance(thumbs[0], thumbs[1]) == pytest.approx(1.8 * np.sqrt(np.mean(np.square(detail))))
+    assert distance(thumbs[0], thumbs[1]) > MOST
+
+
+def test_out_that_is_there_is_refused_before_the_search(copies: Dataset) -> None:
+    with pytest.raises(BadInput, match="is there already"):
+        flows.dedupe(copies, out=copies.root)
+    assert not (copies.root / "fingerprints").exists()
+
+
+def test_a_sheet_leaves_out_what_does_not_decode(tmp_path: Path) -> None:
+    page = b"<html></html>"
+    dataset = imported(tmp_path, {"a/one.jpg": page, "a/two.jpg": page, "a/three.jpg": jpeg(drawn(1))})
+    facts = flows.dedupe(dataset, sheet=tmp_path / "none.png")
+    assert facts["n_bytes"] == 1 and facts["n_unread"] == 2 and "sheet" not in facts
 
 
 def test_a_picture_between_two_fixed_groups_joins_one_and_is_named() -> None:

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import tarfile
+import tracemalloc
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -133,7 +134,46 @@ class TestWebDataset:
         report = import_source(tmp_path / "in", tmp_path / "out")
         assert labels(tmp_path / "out") == {"far": None, "none": None, "bad": None, "minus": None}
         said = reasons(report)
-        assert "no picture" in said["no"] and "2 pictures" in said["two"] and "the list has 1" in said["far.png"]
+        assert (
+            "no picture" in said["no"] and "2 pictures" in said["two"] and "the list has 1" in said["s-000.tar/far.png"]
+        )
+
+    def test_labels_that_are_none_are_named_and_taken_as_none(self, tmp_path: Path) -> None:
+        said = {
+            "list": b'{"label": [1, 2]}',
+            "minus": b'{"label": -5}',
+            "deep": b"[" * 100_000,
+            "huge": b'"' + b"x" * (2 << 20) + b'"',
+            "truth": b"true",
+        }
+        files = {
+            f"{key}.{end}": data for key, text in said.items() for end, data in (("png", picture(1)), ("json", text))
+        }
+        odd = {"lines.png": picture(2), "lines.cls": b"cat\nfluffy", "._no.png": b"", "plain.png": picture(3)}
+        tar(tmp_path / "in/s-000.tar", files | odd | {"plain.json": b'{"caption": "a cat"}', "plain.txt": b"a cat"})
+        report = import_source(tmp_path / "in", tmp_path / "out")
+        assert labels(tmp_path / "out") == dict.fromkeys([*said, "lines", "plain"])
+        assert sorted(reasons(report)) == [f"s-000.tar/{key}.png" for key in sorted([*said, "lines"])]
+
+    def test_keys_that_repeat_in_shards_are_told_apart_and_pictures_beside_shards_are_not_lost(
+        self, tmp_path: Path
+    ) -> None:
+        for shard in range(2):
+            tar(tmp_path / f"in/s-00{shard}.tar", {"0.png": picture(shard), "0.cls": (CAT, DOG)[shard].encode()})
+        taken(tmp_path / "in", tmp_path / "out")
+        assert labels(tmp_path / "out") == {"s-000.tar/0": CAT, "s-001.tar/0": DOG}
+        folder(tmp_path / "in", {f"{DOG}/x.png": picture(3)})
+        report = import_source(tmp_path / "in", tmp_path / "mixed")
+        assert labels(tmp_path / "mixed") == {"x": DOG} and "s-000.tar" in reasons(report)
+
+    def test_a_list_of_classes_at_a_url_is_read(self, tmp_path: Path) -> None:
+        store = fsspec.filesystem("memory")
+        self.shards(tmp_path / "in")
+        for path in (tmp_path / "in").glob("*.tar"):
+            store.pipe_file(f"/listed/{path.name}", path.read_bytes())
+        store.pipe_file("/listed/classes.tsv", f"index\twnid\tname\n0\t{CAT}\tcat\n1\t{DOG}\tdog\n".encode())
+        taken("memory://listed", tmp_path / "out")
+        assert labels(tmp_path / "out") == {"a": CAT, "b": DOG, "c": DOG, "d": CAT}
 
     def test_shards_at_a_url_are_read_in_ranges(self, tmp_path: Path) -> None:
         store = fsspec.filesystem("memory")
@@ -197,6 +237,37 @@ class TestHubParquet:
         assert sorted(labels(tmp_path / "out").values(), key=str) == [DOG, CAT]
         assert any("no bytes" in reason for reason in reasons(report).values())
 
+    def test_odd_columns(self, tmp_path: Path) -> None:
+        def one(name: str, **columns: Any) -> Path:
+            root = tmp_path / name
+            root.mkdir()
+            inner = pa.struct([("bytes", columns.pop("kind", pa.binary())), ("path", pa.string())])
+            images = pa.array([{"bytes": columns.pop("data", picture(1)), "path": None}, None], inner)
+            pq.write_table(pa.table({"image": images} | columns), root / "train.parquet")
+            return root
+
+        text = pa.array([CAT, DOG])
+        good = one("categories", label=text.dictionary_encode(), kind=pa.large_binary(), image_id=pa.array([7, 8]))
+        report = taken(good, tmp_path / "out")
+        assert labels(tmp_path / "out") == {"7": CAT} and len(report.problems) == 1
+        taken(one("ids", label=text, image_id=pa.array(["猫", ".."])), tmp_path / "out2")
+        assert labels(tmp_path / "out2") == {"猫": CAT}
+        raw = [pa.py_buffer(np.array([0, 2, 4], np.int32).tobytes()), pa.py_buffer(b"\xff\xfeab")]
+        broken = one("broken", label=pa.Array.from_buffers(pa.string(), 2, [None, *raw]))
+        with pytest.raises(BadInput, match=r"train\.parquet: cannot be read after 0 rows"):
+            import_source(broken, tmp_path / "no")
+        with pytest.raises(BadInput, match="no layout"):
+            import_source(one("words", label=text, kind=pa.string(), data="x"), tmp_path / "no")
+        deep = pq.read_table(one("deep", label=pa.array([0, 1])) / "train.parquet")
+        pq.write_table(deep.replace_schema_metadata({"huggingface": "[" * 100_000}), tmp_path / "deep/train.parquet")
+        with pytest.raises(BadInput, match="does not say which classes"):
+            import_source(tmp_path / "deep", tmp_path / "no")
+        twice = pa.Table.from_arrays([deep["image"], text, text], names=["image", "label", "label"])
+        pq.write_table(twice, tmp_path / "deep/train.parquet")
+        with pytest.raises(BadInput, match="'label' twice"):
+            import_source(tmp_path / "deep", tmp_path / "no")
+        assert not (tmp_path / "no").exists()
+
     def test_a_damaged_file_is_named(self, tmp_path: Path) -> None:
         folder(tmp_path / "in", {"train.parquet": b"PAR1 no more"})
         with pytest.raises(BadInput, match=r"train\.parquet: cannot be read as Parquet"):
@@ -245,9 +316,54 @@ class TestIdx:
         with pytest.raises(BadInput, match="does not begin as an IDX"):
             import_source(tmp_path / "in", tmp_path / "out")
         path.unlink()
-        folder(tmp_path / "in", {"train-images-idx3-ubyte.gz": gzip.compress(b"x" * 99)[:20]})
+        folder(tmp_path / "in", {"train-images-idx3-ubyte.gz": gzip.compress(b"\0\0\x08\x03" + b"\0\0\0\4" * 3)[:20]})
         with pytest.raises(BadInput, match="no whole gzip"):
             import_source(tmp_path / "in", tmp_path / "out")
+
+    @pytest.mark.parametrize(
+        ("shape", "reason"),
+        [
+            ((2**31, 2**31, 4), "4 x 2147483648 px"),
+            ((2**20, 2**10, 2**10), "1099511627792 bytes"),
+            ((3, 0, 0), "0 x 0"),
+        ],
+    )
+    @pytest.mark.parametrize("zipped", [False, True])
+    def test_a_head_that_claims_too_much_is_refused(
+        self, tmp_path: Path, shape: tuple[int, ...], reason: str, zipped: bool
+    ) -> None:
+        head = b"\0\0\x08\x03" + b"".join(n.to_bytes(4, "big") for n in shape)
+        ending = ".gz" if zipped else ""
+        self.write(tmp_path / "in", "train", np.zeros((3, 4, 4), np.uint8), np.zeros(3, np.uint8), zipped)
+        folder(tmp_path / "in", {f"train-images-idx3-ubyte{ending}": gzip.compress(head) if zipped else head})
+        with pytest.raises(BadInput, match=reason):
+            import_source(tmp_path / "in", tmp_path / "out")
+
+    def test_no_more_is_unpacked_than_the_head_says(self, tmp_path: Path) -> None:
+        self.write(tmp_path / "in", "train", np.zeros((3, 4, 4), np.uint8), np.zeros(3, np.uint8), False)
+        (tmp_path / "in/train-images-idx3-ubyte").unlink()
+        head = b"\0\0\x08\x03" + b"".join(n.to_bytes(4, "big") for n in (3, 4, 4))
+        folder(tmp_path / "in", {"train-images-idx3-ubyte.gz": gzip.compress(head + bytes(50 << 20), 1)})
+        tracemalloc.start()
+        with pytest.raises(BadInput, match="has more bytes, and its head says 64"):
+            import_source(tmp_path / "in", tmp_path / "out")
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 20 << 20
+
+    def test_two_sets_in_one_folder_are_refused_and_a_file_that_is_there_twice_is_named(self, tmp_path: Path) -> None:
+        pixels, answers = np.zeros((2, 4, 4), np.uint8), np.array([0, 1], np.uint8)
+        for zipped in (False, True):
+            self.write(tmp_path / "in", "train", pixels, answers, zipped)
+        (tmp_path / "names").write_text("cat\ndog\n")
+        report = taken(tmp_path / "in", tmp_path / "out", classes=tmp_path / "names")
+        assert list(labels(tmp_path / "out").values()) == ["cat", "dog"] and len(report.problems) == 2
+        self.write(tmp_path / "in", "letters-train", pixels, answers, False)
+        with pytest.raises(BadInput, match="several sets"):
+            import_source(tmp_path / "in", tmp_path / "no")
+        (tmp_path / "names").write_text("cat\n")
+        with pytest.raises(BadInput, match=r"several sets|lists 1 classes"):
+            import_source(tmp_path / "in", tmp_path / "no", ImportOptions(classes=tmp_path / "names"))
 
     @pytest.mark.slow
     @pytest.mark.skipif(not FASHION.is_dir(), reason="needs Debian's package: apt install dataset-fashion-mnist")
@@ -269,6 +385,7 @@ class TestFlatLabels:
             ("labels.csv", f"id,breed,label\na,x,{CAT}\nb,y,{DOG}\nc,z,{CAT}\n"),
             ("labels.csv", f"filename;label\r\na.png;{CAT}\r\nb.png;{DOG}\r\nc.jpg;{CAT}\r\n"),
             ("my_labels.tsv", f"pics/a.png\t{CAT}\npics/b.png\t{DOG}\npics/c.jpg\t{CAT}\n"),
+            ("labels.csv", f"\ufefffile,label\ra,{CAT}\rb,{DOG}\rc,{CAT}\r"),
             ("labels.txt", f"a.png {CAT}\nb.png {DOG}\n\nc.jpg {CAT}\n"),
             ("pics/metadata.jsonl", "\n".join(_json(*row) for row in (("a.png", CAT), ("b.png", DOG), ("c.jpg", CAT)))),
             (
@@ -298,6 +415,10 @@ class TestFlatLabels:
             (f"file,label\nnone,{CAT}\n", "names no picture"),
             ("file,label\na\n", "has no file name and label"),
             ('file,label\n"a,b\n', "is no table"),
+            (f"file,label,label\na,{CAT},{DOG}\n", "'label' twice"),
+            ("file,label\na,c\0at\n", "line 2: has the label"),
+            ("file,label\na,c\x1b[31mat\n", "line 2: has the label"),
+            ('file,label\na,"c\tat"\n', "line 2: has the label"),
         ],
     )
     def test_refusals(self, tmp_path: Path, text: str, reason: str) -> None:
@@ -305,6 +426,15 @@ class TestFlatLabels:
         with pytest.raises(BadInput, match=reason):
             import_source(source, tmp_path / "out")
         assert not (tmp_path / "out").exists()
+
+    def test_numbers_are_positions_in_a_stated_list(self, tmp_path: Path) -> None:
+        source = folder(tmp_path / "in", self.PICTURES | {"labels.csv": b"file,label\na,1\nb,cat\nc,-1\n"})
+        (tmp_path / "names").write_text("cat\ndog\n")
+        taken(source, tmp_path / "out", classes=tmp_path / "names")
+        assert labels(tmp_path / "out") == {"a": "dog", "b": "cat", "c": None}
+        (tmp_path / "names").write_text("cat\n")
+        with pytest.raises(BadInput, match="line 2: has the label '1', which is not in the list of 1"):
+            import_source(source, tmp_path / "no", ImportOptions(classes=tmp_path / "names"))
 
 
 class TestClassNames:

@@ -16,7 +16,19 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from topfive.dataset import ImportOptions, ImportReport, TwinRecipe, import_source, make_twin, read_to_verify, verify
+from topfive.dataset import (
+    ImportOptions,
+    ImportReport,
+    Selection,
+    SplitRule,
+    TwinRecipe,
+    divide,
+    import_source,
+    make_twin,
+    read_to_verify,
+    verify,
+    write_subset,
+)
 from topfive.dataset.boxes import boxes_of
 from topfive.loading import Pictures
 from topfive.records import UNKNOWN, BadInput, Dataset
@@ -376,3 +388,14 @@ def test_what_dataset_json_says_is_json(lying: Path, tmp_path: Path) -> None:
     about = json.loads((tmp_path / "out" / "dataset.json").read_text())
     ids = [node["@id"] for node in about["distribution"]]
     assert len(ids) == len(set(ids))
+
+
+def test_a_part_or_a_new_division_is_not_compared_with_the_counts_of_the_kit(lying: Path, tmp_path: Path) -> None:
+    import_source(lying, tmp_path / "set")
+    whole = read_to_verify(tmp_path / "set")
+    assert "val" in {problem.image_id for problem in verify(whole, published={}).problems}
+    chosen = (whole.classes.wnids[int(whole.manifest.class_index[0])],)
+    part, _ = write_subset(whole, tmp_path / "part", Selection(classes=chosen))
+    divide(whole, tmp_path / "divided", SplitRule(of="train"))
+    for made in (part, read_to_verify(tmp_path / "divided")):
+        assert verify(made, published={}).problems == ()

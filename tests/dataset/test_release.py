@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -173,6 +175,24 @@ def test_bytes_that_have_changed_are_not_released(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"image i\d: its bytes have changed.*verify"):
         export(dataset, tmp_path / "out", "webdataset", ALL)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("form", formats())
+def test_a_full_disk_is_said_and_the_same_export_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dataset: Dataset, form: str
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.write_bytes", full)
+        patch.setattr("pyarrow.parquet.ParquetWriter.write_table", full)
+        with pytest.raises(BadInput, match=r"/out: cannot be written: the disk is full .* Make room there"):
+            export(dataset, tmp_path / "out", form, ALL, per_shard=7)
+    assert not (tmp_path / "out").exists()
+    export(dataset, tmp_path / "out", form, ALL, per_shard=7)
+    export(dataset, tmp_path / "again", form, ALL, per_shard=7)
+    assert files(tmp_path / "out") == files(tmp_path / "again")
 
 
 def test_formats_and_numbers_that_are_none(tmp_path: Path, dataset: Dataset) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from topfive.records import BadInput, digest_json, digest_parts, new_folder, replacing, write_text
+from topfive.records import BadInput, digest_json, digest_parts, new_folder, replacing, room_for, write_text
 
 
 def test_replacing_keeps_the_old_file_on_failure(tmp_path: Path) -> None:
@@ -55,6 +56,32 @@ def test_what_a_killed_process_left_is_removed_and_what_is_in_work_is_not(tmp_pa
             raise RuntimeError
     assert (target / "a").read_text() == "1"
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["set", *others])
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_said_with_its_place_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    write_text(tmp_path / "board.json", "old")
+
+    def full(_: int) -> None:
+        raise OSError(number, "no room")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(BadInput, match=r"board.json: cannot be written: the disk is full .* Make room"):
+        write_text(tmp_path / "board.json", "new")
+    assert (tmp_path / "board.json").read_text() == "old"
+    with (
+        pytest.raises(BadInput, match=r"set: cannot be written: the disk is full"),
+        new_folder(tmp_path / "set") as part,
+    ):
+        write_text(part / "inner.txt", "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["board.json"]
+
+
+def test_another_failure_of_the_disk_is_not_taken_for_a_full_one(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="worn out"), room_for(tmp_path / "set"):
+        raise OSError(errno.EIO, "worn out")
 
 
 def test_digests_are_of_content_and_structure() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from topfive import flows
+from topfive.flows.judge import hierarchy_over
 from topfive.records import ClassList, Predictions, Truth
 from topfive.reports import Confusion, Label, Picture, ResultRecord, render_result_page, write_result_page
 from topfive.scoring import Details, details
@@ -32,7 +32,7 @@ def view(n_classes: int, n: int = 300, *, logits: bool = True, name: str = "orig
     ids = tuple(f"i{i}" for i in range(n))
     made = Predictions.from_logits(ids, scores, some, keep_logits=logits)
     truth = Truth.single(ids, labels, some, name)
-    hierarchy = flows.judge.hierarchy_over(some) if logits else None
+    hierarchy = hierarchy_over(some) if logits else None
     return details(made, truth, hierarchy=hierarchy, n_resamples=50)
 
 

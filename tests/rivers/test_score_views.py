@@ -70,6 +70,61 @@ def test_several_truths_stand_side_by_side(
     assert "left out" in text and "strict" in text
 
 
+def test_guesses_limited_to_the_truths_classes_are_said_to_be(
+    small: tuple[Path, Path, np.ndarray], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, truth, logits = small
+    own = Truth.read(truth)
+    pair = ClassList(own.classes.wnids[2:], own.classes.names[2:])
+    rows = np.flatnonzero(own.labels >= 2)
+    ids = tuple(own.ids[row] for row in rows)
+    subset, page = tmp_path / "pair.parquet", tmp_path / "page.html"
+    Truth.single(ids, own.labels[rows] - 2, pair).write(subset)
+    half = tmp_path / "half.parquet"
+    Predictions.from_logits(ids, logits[rows], own.classes, system="made").write(half)
+
+    said = json.loads(run(capsys, "score", half, subset, "--restrict", "--report", page, "--json"))
+    right = int((logits[rows, 2:].argmax(1) == own.labels[rows] - 2).sum())
+    assert (said["restricted"], said["classes"], said["top1_correct"]) == (True, pair.digest, right)
+    assert said["top5_correct"] == len(rows), "two classes: both are among the first five"
+    free = json.loads(run(capsys, "score", half, subset, "--report", tmp_path / "free.html", "--json"))
+    assert free["top1_correct"] == int((logits[rows].argmax(1) == own.labels[rows]).sum()) < right
+
+    limited, whole = (path.read_text(encoding="utf-8") for path in (page, tmp_path / "free.html"))
+    assert "Guesses are limited to the truth’s classes." in limited and "Guesses are limited" not in whole
+    assert f"{100 * said['top1_error']:.1f} %" in limited and f"{100 * free['top1_error']:.1f} %" in whole
+    # What is taken for what: never a class that no guess may name.
+    assert "tiger cat" not in limited and "tiger cat" in whole
+    assert "limited to the truth's" in run(capsys, "score", half, subset, "--restrict")
+    assert "limited to the truth's" not in run(capsys, "score", half, subset)
+
+
+def test_a_refusal_names_the_file(small: tuple[Path, Path, np.ndarray], tmp_path: Path) -> None:
+    made, truth, _ = small
+    whole = Predictions.read(made)
+    part, bare, one = (tmp_path / f"{name}.parquet" for name in ("part", "bare", "one"))
+    Predictions(whole.ids[1:], whole.top_index[1:], whole.top_score[1:], whole.classes).write(part)
+    Predictions(whole.ids, whole.top_index, whole.top_score, whole.classes).write(bare)
+    Predictions(whole.ids, whole.top_index[:, :1], whole.top_score[:, :1], whole.classes).write(one)
+    restrict = flows.Against(restrict=True)
+    for path, against, reason in (
+        (part, flows.Against(), "1 of 80 images are missing, the first is 'i0'"),
+        (bare, restrict, "have no logits"),
+        (one, flows.Against(), "hold 1 guesses an image, and top-5 error needs 4"),
+    ):
+        with pytest.raises(BadInput) as refused:
+            flows.score_file(path, truth, against=against)
+        assert str(refused.value).startswith(f"{path}: {reason}")
+
+
+def test_a_negative_seed_is_refused(small: tuple[Path, Path, np.ndarray]) -> None:
+    made, truth, _ = small
+    for command in (("score", made, truth), ("compare", made, made, truth), ("sibling", "a", made, truth)):
+        with pytest.raises(SystemExit) as left:
+            cli.main([*map(str, command), "--seed", "-1"])
+        assert left.value.code == 2
+
+
 def test_logits_from_elsewhere_give_the_same_numbers(
     small: tuple[Path, Path, np.ndarray], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -156,3 +156,41 @@ def test_unlike_views_are_not_compared_unseen() -> None:
     require_one_view([None, None], ["a", "b"])
     with pytest.raises(BadInput, match=r"^c: has the view w, and b has v: .*--any-view$"):
         require_one_view([None, "v", "w"], ["a", "b", "c"])
+
+
+def test_what_a_comparison_says() -> None:
+    a, b = predictions([0, 0, 0, 0, 1, 1], seed=1), predictions([0, 1, 1, 2, 0, 1], seed=2)
+    found = compare(a, b, zeros(6), seed=3)
+    assert found.to_json() == {
+        "difference": pytest.approx(-2 / 6),
+        "interval": list(found.interval),
+        "p_value": pytest.approx(0.625),
+        "n_discordant": 4,
+        "n": 6,
+        "metric": "top1",
+        "protocol": "mcnemar-exact/2",
+        "seed": 3,
+        "few_interval": list(paired_difference(1, 3, 6)),
+        "error_first": pytest.approx(2 / 6),
+        "error_first_interval": list(wilson(2, 6)),
+        "error_second": pytest.approx(4 / 6),
+        "error_second_interval": list(wilson(4, 6)),
+        "n_first_only": 3,
+        "n_second_only": 1,
+        "first_only": ["i1", "i2", "i3"],
+        "second_only": ["i4"],
+        "same_view": True,
+        "same_classes": True,
+    }
+
+
+def test_predictions_at_fault_are_named_by_side() -> None:
+    a, short = predictions([0, 0, 0], 1), predictions([0, 0], 1)
+    with pytest.raises(BadInput, match=r"^first predictions: 1 of 3"):
+        compare(short, a, zeros(3))
+    with pytest.raises(BadInput, match=r"^second predictions: 1 of 3"):
+        compare(a, short, zeros(3))
+
+
+def test_the_list_holds_a_thousand() -> None:
+    assert LISTED == 1000

@@ -57,6 +57,9 @@ def test_labels_that_differ_from_those_reviewed_are_refused(tmp_path: Path) -> N
     "change",
     [
         {"url": None},
+        {"url": 7},
+        {"mturk": []},
+        {"mturk": {"given": "5", "guessed": 0, "both": 0, "neither": 0}},
         {"url": "https://example.org/.JPEG"},
         {"given_original_label": None},
         {"given_original_label": 4},
@@ -97,3 +100,15 @@ def test_the_published_votes(shared: Path) -> None:
     unanimous = Counter(review.outcome for review in reviews if max(review.votes) == 5)
     assert unanimous == {"given": 1016, "guessed": 468, "both": 129, "neither": 34}
     assert (len(reviews) - counts["given"]) / 50_000 == pytest.approx(0.0583, abs=5e-5)
+
+
+def test_the_classes_are_ilsvrcs_thousand(tmp_path: Path) -> None:
+    assert read_reviews(written(tmp_path, [entry(1, 999, 0, "5000")]))[0].given == 999
+    with pytest.raises(BadInput, match="entry 1: lacks url, labels or votes"):
+        read_reviews(written(tmp_path, [entry(1, 1000, 0, "5000")]))
+
+
+def test_a_file_name_may_hold_dots_and_lie_anywhere(tmp_path: Path) -> None:
+    urls = {"a.b.JPEG": "a.b", "x/y/c.png": "c"}
+    for url, image_id in urls.items():
+        assert read_reviews(written(tmp_path, [entry(1, 0, 1, "5000") | {"url": url}]))[0].image_id == image_id

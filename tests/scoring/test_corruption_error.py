@@ -88,3 +88,38 @@ def test_a_baseline_of_ones_own() -> None:
     for error in (50.0, 0.0):
         with pytest.raises(BadInput, match=f"has the error {error:g} for fog"):
             check_baseline(own | {"fog": error}, "b.json")
+
+
+def test_what_the_errors_say() -> None:
+    found = CorruptionErrors(RELEASED, {("fog", 2): Cell(1, 4), ("spatter", 1): Cell(0, 4)}, clean=Cell(2, 8))
+    said = found.to_json()
+    missing = said.pop("missing")
+    assert (len(missing), missing[0], "fog/2" in missing, "fog/1" in missing) == (74, "gaussian_noise/1", False, True)
+    assert said == {
+        "protocol": "imagenet-c/released",
+        "clean_error": 0.25,
+        "clean_error_interval": list(wilson(2, 8)),
+        "mean_error": None,
+        "corruptions": [
+            {
+                "corruption": "fog",
+                "mean_error": None,
+                "ce": None,
+                "severities": [{"severity": 2, "n": 4, "error": 0.25, "error_interval": list(wilson(1, 4))}],
+            },
+            {
+                "corruption": "spatter",
+                "mean_error": None,
+                "ce": None,
+                "severities": [{"severity": 1, "n": 4, "error": 0.0, "error_interval": list(wilson(0, 4))}],
+            },
+        ],
+        "mce": None,
+        "baseline": "AlexNet",
+    }
+    whole = CorruptionErrors(RELEASED, cells(ALEXNET)).to_json()
+    assert whole["mce"] == pytest.approx(1.0, abs=1e-5) and whole["missing"] == []
+    assert [row["ce"] for row in whole["corruptions"]] == pytest.approx([1.0] * 15, abs=1e-5)
+    generated = CorruptionErrors(GENERATED, cells(ALEXNET))
+    assert generated.mce() is None and "mce" not in generated.to_json()
+    assert "ce" not in generated.to_json()["corruptions"][0]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from scoring.made import tree
-from topfive import flows, taxonomy
+from topfive import taxonomy
+from topfive.flows.judge import hierarchy_over
 from topfive.records import BadInput, ClassList
 
 
@@ -46,7 +47,7 @@ def test_check_names_a_misfit() -> None:
 
 def test_costs_are_those_of_the_classes_tree_in_wordnet() -> None:
     classes = taxonomy.ilsvrc_classes()
-    found = flows.judge.hierarchy_over(classes)
+    found = hierarchy_over(classes)
     assert found is not None
     found.check(1000)
     assert np.array_equal(found.costs, taxonomy.class_tree(classes).leaf_costs)
@@ -61,4 +62,4 @@ def test_costs_are_those_of_the_classes_tree_in_wordnet() -> None:
 
 
 def test_no_hierarchy_over_classes_that_are_no_synsets() -> None:
-    assert flows.judge.hierarchy_over(ClassList(("n01440764", "apple"), ("tench", "apple"))) is None
+    assert hierarchy_over(ClassList(("n01440764", "apple"), ("tench", "apple"))) is None

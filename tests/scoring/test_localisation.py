@@ -163,6 +163,8 @@ def test_reads_short_lines_and_ignores_what_follows_the_fifth(tmp_path: Path) ->
         ("1 1 1 2 2\n0 1 1 2 2\n", "row 2: guess 1 has a label outside 1..1000"),
         ("1 1 1 2 2 1001 1 1 2 2\n", "guess 2 has a label outside"),
         ("1.5 1 1 2 2\n", "guess 1 has a label outside"),
+        ("-3 1 1 2 2\n", "guess 1 has a label outside"),
+        ("1 1 1 2 2\n1 1 1 2 2 7 1 1 2 2 9 4 1 2 2\n", "row 2: guess 3 has a box whose corners are swapped"),
         ("1 3 1 2 2\n", "guess 1 has a box whose corners are swapped"),
         ("1 1 1 2 2 2 1 3 2 2\n", "guess 2 has a box whose corners are swapped ([2.0, 1.0, 3.0, 2.0, 2.0])"),
     ],
@@ -209,3 +211,13 @@ def test_the_kits_demo(shared: Path, tmp_path: Path) -> None:
     assert errors == pytest.approx(flat_errors(labels, wanted))
     # The kit's readme prints 1.0000 to 0.9996 with the real boxes: never under the flat error of the same labels.
     assert all(error <= printed for error, printed in zip(errors, (1.0, 0.9999, 0.9998, 0.9997, 0.9996), strict=True))
+
+
+def test_the_ends_of_what_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "1000 1 1 1 1\n1 2 3 2 3\n"
+    labels, _ = read_box_submission(written(tmp_path, text))
+    assert labels[:, 0].tolist() == [1000, 1], "the last class, and boxes of one pixel"
+    with pytest.raises(BadInput, match=r"outside 1\.\.999"):
+        read_box_submission(written(tmp_path, text), 999)
+    monkeypatch.setattr("topfive.scoring.localisation.MAX_BYTES", len(text))
+    assert len(read_box_submission(written(tmp_path, text))[0]) == 2, "exactly as large as is allowed"

@@ -13,7 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from topfive.records import BadInput, ClassList, Predictions, Truth
-from topfive.scoring import compare, holm, rank_coverage, rank_intervals, rank_systems
+from topfive.scoring import (
+    Coverage,
+    compare,
+    holm,
+    paired_difference,
+    rank_coverage,
+    rank_intervals,
+    rank_systems,
+    wilson,
+)
 from topfive.scoring.ranks import simulated, true_ranks
 
 CLASSES = ClassList(tuple(f"n{i:08d}" for i in range(3)), tuple("abc"))
@@ -161,3 +170,52 @@ def test_a_wrong_set_is_counted_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (tied.n_covered, tied.by_system, tied.mean_width) == (0, (0.0, 0.0), 1.0)
     right = rank_coverage((0.6, 0.5), 10, n_trials=7, correlation=0.0, rng=rng)
     assert (right.n_covered, right.by_system) == (7, (1.0, 1.0))
+
+
+def test_what_a_ranking_says() -> None:
+    right = np.zeros((2, 40), dtype=bool)
+    right[0, :30] = True
+    sides, truth = made(right)
+    found = rank_systems(sides, truth, ["worse", "best"][::-1])
+    assert found.to_json() == {
+        "protocol": "rank-sets/1",
+        "metric": "top1",
+        "n": 40,
+        "level": 0.05,
+        "systems": [
+            {"name": "best", "rank": 1, "rank_interval": [1, 1], "error": 0.25, "error_interval": list(wilson(10, 40))},
+            {"name": "worse", "rank": 2, "rank_interval": [2, 2], "error": 1.0, "error_interval": list(wilson(40, 40))},
+        ],
+        "pairs": [
+            {
+                "first": "best",
+                "second": "worse",
+                "difference": -0.75,
+                "interval": list(paired_difference(0, 30, 40)),
+                "p_value": pytest.approx(2 / 2**30),
+                "n_discordant": 30,
+                "separates": True,
+            }
+        ],
+    }
+
+
+def test_what_a_coverage_says() -> None:
+    found = Coverage(n_trials=20, n_covered=15, by_system=(0.75, 1.0), mean_width=1.5)
+    assert found.to_json() == {
+        "n_trials": 20,
+        "coverage": 0.75,
+        "coverage_interval": list(wilson(15, 20)),
+        "by_system": [0.75, 1.0],
+        "mean_width": 1.5,
+    }
+
+
+def test_counts_of_many_images_are_whole() -> None:
+    """Blocks of images add up: 2**20 + 3 images are two blocks."""
+    right = np.zeros((2, (1 << 20) + 3), dtype=bool)
+    right[0, -4:] = right[1, :2] = True
+    sides = rank_intervals(right)
+    assert sides == slow_ranks(right[:, [0, 1, -4, -3, -2, -1]]) == [(1, 2), (1, 2)]
+    right[0, -40:] = True
+    assert rank_intervals(right) == [(1, 1), (2, 2)]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from topfive.records import BadInput, ClassList, Predictions, Scores, Truth
-from topfive.scoring import mark, score, wilson
+from topfive.scoring import mark, rank_by, score, wilson
 
 
 def class_list(n: int) -> ClassList:
@@ -140,3 +140,22 @@ def test_scores_survive_the_file(tmp_path: Path) -> None:
     scores = score(predictions, Truth.single(["a", "b"], np.array([0, 1], dtype=np.int32), class_list(3)))
     scores.write(tmp_path / "scores.json")
     assert Scores.read(tmp_path / "scores.json") == scores
+
+
+def test_editions_up_to_2017_rank_by_top5() -> None:
+    assert [rank_by(year) for year in (2010, 2012, 2017, 2018, 2024)] == ["top5", "top5", "top5", "top1", "top1"]
+
+
+def test_every_figure_by_hand() -> None:
+    classes = ClassList(tuple(f"n{i:08d}" for i in range(7)), tuple("abcdefg"))
+    # The label 6 stands first, at the fifth place, and nowhere (twice).
+    top = np.array([[6, 0, 1, 2, 3], [0, 1, 2, 3, 6], [0, 1, 2, 3, 4], [0, 1, 2, 3, 5]], np.int32)
+    falling = np.tile(np.arange(5, 0, -1, dtype=np.float32), (4, 1))
+    ids = ("a", "b", "c", "d")
+    found = score(Predictions(ids, top, falling, classes), Truth.single(ids, np.full(4, 6, np.int32), classes))
+    assert (found.top1_correct, found.top5_correct, found.top1_error, found.top5_error) == (1, 2, 0.75, 0.5)
+    assert (found.top1_error_interval, found.top5_error_interval) == (wilson(3, 4), wilson(2, 4))
+    assert found.per_class == {"n00000006": (4, 1, 2)}
+    four = Predictions(ids, top[:, :4], falling[:, :4], classes)
+    with pytest.raises(BadInput, match=r"^predictions: hold 4 guesses an image, and top-5 error needs 5"):
+        score(four, Truth.single(ids, np.full(4, 6, np.int32), classes))

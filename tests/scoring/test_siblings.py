@@ -10,7 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from topfive.records import BadInput, ClassList, Predictions, Truth
-from topfive.scoring import both_ways, only_classes, outliers, require_same_ids, score, shortcut, with_classes
+from topfive.scoring import (
+    Outliers,
+    both_ways,
+    only_classes,
+    outliers,
+    require_same_ids,
+    score,
+    shortcut,
+    wilson,
+    with_classes,
+)
 from topfive.scoring.siblings import anomaly, average_precision
 
 TEN = ClassList(tuple(f"n{i:08d}" for i in range(10)), tuple("abcdefghij"))
@@ -156,3 +166,72 @@ def test_other_images_are_named() -> None:
     require_same_ids(predictions(np.zeros((2, 10), np.float32)), ("i1", "i0"), "p")
     with pytest.raises(BadInput, match=r"^p: 1 of 3 images are missing, the first is 'i2'"):
         require_same_ids(predictions(np.zeros((2, 10), np.float32)), ("i0", "i1", "i2"), "p")
+
+
+def test_what_the_ways_say() -> None:
+    logits = np.zeros((2, 10), np.float32)
+    logits[0, 3], logits[1, 0], logits[1, 5] = 2, 2, 1
+    found = both_ways(predictions(logits), Truth.single(["i0", "i1"], np.array([1, 2], np.int32), SOME))
+    assert found.restricted is not None
+    assert found.to_json() == {
+        "protocol": "sibling-ways/1",
+        "n_classes": 3,
+        "n_classes_with_images": 2,
+        "ways": [{"n_ways": 3, **found.restricted.to_json()}, {"n_ways": 10, **found.full.to_json()}],
+    }
+
+
+def test_what_outliers_and_a_shortcut_say() -> None:
+    assert Outliers(2, 6, 200, 0.5, (0.25, 0.75), 4).to_json() == {
+        "protocol": "outlier-aupr/1",
+        "aupr": 0.5,
+        "aupr_interval": [0.25, 0.75],
+        "chance": 0.25,
+        "n_outside": 2,
+        "n_inside": 6,
+        "n_ways": 200,
+        "seed": 4,
+    }
+    truth = Truth.from_sets([f"i{i}" for i in range(6)], [[0], [0], [0], [0], [2], []], TEN)
+    clean, marked = (np.zeros((6, 10), np.float32) for _ in range(2))
+    clean[range(6), [0, 0, 0, 2, 2, 2]] = 1
+    marked[range(6), [0, 2, 2, 2, 2, 2]] = 1
+    found = shortcut(predictions(marked), predictions(clean), truth, "n00000002")
+    assert found.to_json() == {
+        "protocol": "shortcut/1",
+        "wnid": "n00000002",
+        "n": 5,
+        "clean_error": 0.2,
+        "marked_error": 0.6,
+        "error_rise": pytest.approx(0.4),
+        "error_rise_interval": list(found.comparison.interval),
+        "p_value": 0.5,
+        "n_other": 4,
+        "called_clean": 0.25,
+        "called_clean_interval": list(wilson(1, 4)),
+        "called_marked": 0.75,
+        "called_marked_interval": list(wilson(3, 4)),
+        "called_rise": 0.5,
+        "called_rise_interval": list(found.rise_interval),
+    }
+    again = shortcut(predictions(marked), predictions(clean), truth, "n00000002", seed=0)
+    assert found == again, "the seed is 0 where none is given"
+
+
+def test_who_is_at_fault_is_named() -> None:
+    two, one = predictions(np.eye(2, 10, dtype=np.float32)), predictions(np.eye(1, 10, dtype=np.float32))
+    truth = Truth.single(["i0", "i1"], np.zeros(2, np.int32), TEN)
+    with pytest.raises(BadInput, match=r"^marked predictions: 1 of 2"):
+        shortcut(one, two, truth, "n00000002")
+    with pytest.raises(BadInput, match=r"^clean predictions: 1 of 2"):
+        shortcut(two, one, truth, "n00000002")
+    with pytest.raises(BadInput, match=r"^predictions: 1 of 2"):
+        both_ways(one, truth)
+    with pytest.raises(BadInput, match=r"^truth: lack 7"):
+        with_classes(truth, SOME)
+    bare = Predictions(two.ids, two.top_index, two.top_score, TEN)
+    for sides, name in (((bare, two), "outside"), ((two, bare), "inside")):
+        with pytest.raises(BadInput, match=f"^{name}: have no logits"):
+            outliers(*sides, SOME)
+    with pytest.raises(BadInput, match=r"^predictions: have no logits"):
+        anomaly(bare, SOME)

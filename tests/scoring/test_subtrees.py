@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoring.made import from_sets, from_top, random_case, tree
-from topfive import flows, taxonomy
+from topfive import taxonomy
+from topfive.flows.judge import hierarchy_over
 from topfive.scoring import Hierarchy, grouped_confusion, groups, mark, subtrees, wilson
 
 
@@ -118,7 +119,7 @@ def test_a_rest_that_is_large_enough_stays_with_its_node() -> None:
 
 @pytest.mark.parametrize("most", [1, 2, 5, 16, 40])
 def test_groups_part_all_classes_of_ilsvrc(most: int) -> None:
-    hierarchy = flows.judge.hierarchy_over(taxonomy.ilsvrc_classes())
+    hierarchy = hierarchy_over(taxonomy.ilsvrc_classes())
     assert hierarchy is not None
     found = groups(hierarchy, most)
     sizes = np.bincount(found.of_class)

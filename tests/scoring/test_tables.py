@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def test_an_order_of_wnids_names_and_ids(tmp_path: Path) -> None:
         ("cat\nbird\n", "row 2: 'bird' is no class here"),
         ("crane\n", "row 1: 'crane' is the name of n00000003 and n00000004"),
         ("cat\n\n", "row 2: '' is no class here"),
-        ("cat\ncat\n", "row 1: class n00000001 stands twice"),
+        ("cat\ncat\n", "row 2: names n00000001 again"),
         ("1\n2\n", "holds numbers: as ILSVRC2012_IDs they need the kit"),
         ("1\ncat\n", "row 1: '1' is no class here"),
     ],
@@ -78,12 +79,12 @@ def test_logits_by_hand(tmp_path: Path) -> None:
         (np.zeros((2, 3)), r"is \[2, 3\], not \[2 images, 4 classes\]"),
         (np.zeros((3, 4)), r"is \[3, 4\], not \[2 images, 4 classes\]"),
         (np.zeros(4), r"is \[4\], not"),
-        (np.array([["a"] * 4] * 2), "is no array of numbers"),
-        (np.ones((2, 4), dtype=bool), "is no array of numbers"),
-        (np.ones((2, 4), dtype=complex), "is no array of numbers"),
+        (np.array([["a"] * 4] * 2), "no numbers to rank"),
+        (np.ones((2, 4), dtype=bool), "no numbers to rank"),
+        (np.ones((2, 4), dtype=complex), "no numbers to rank"),
         (np.array([[1, 2, 3, 4], [1, np.nan, 2, 3]]), "row 1: a logit of image 'b' is not a finite number"),
         (np.array([[1, np.inf, 3, 4], [1, 0, 2, 3]]), "row 0: a logit of image 'a' is not a finite number"),
-        (np.array([None] * 8, dtype=object).reshape(2, 4), "cannot be read as an array"),
+        (np.array([None] * 8, dtype=object).reshape(2, 4), "holds Python objects"),
     ],
 )
 def test_arrays_that_are_no_logits(tmp_path: Path, value: np.ndarray, message: str) -> None:
@@ -93,15 +94,88 @@ def test_arrays_that_are_no_logits(tmp_path: Path, value: np.ndarray, message: s
     assert error.value.where == str(tmp_path / "p.npy")
 
 
+class Planted:
+    """Unpickled, it would write a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return Path.touch, (self.path,)
+
+
+def test_objects_are_not_unpickled(tmp_path: Path) -> None:
+    planted = tmp_path / "planted"
+    values = np.empty((2, 4), dtype=object)
+    values[:] = Planted(planted)
+    np.save(tmp_path / "objects.npy", values, allow_pickle=True)
+    (tmp_path / "pickle.npy").write_bytes(pickle.dumps(Planted(planted)))
+    for name, message in (("objects", "holds Python objects, which are not loaded"), ("pickle", "is no .npy file")):
+        with pytest.raises(BadInput, match=message) as refused:
+            read_logits(tmp_path / f"{name}.npy", ["a", "b"], ANIMALS)
+        assert "pickle" not in str(refused.value).removeprefix(str(tmp_path / f"{name}.npy"))
+    assert not planted.exists()
+
+
+def header(shape: str, fill: int = 0, said: int | None = None) -> bytes:
+    text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".encode() + b" " * fill + b"\n"
+    return b"\x93NUMPY\x02\x00" + (len(text) if said is None else said).to_bytes(4, "little") + text
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        header("(1000000000000, 4)") + bytes(32),
+        header("(2, 4)", fill=60_000) + bytes(32),
+        header("(2, 4)", said=4_000_000_000) + bytes(32),
+        header("(2, 4)") + bytes(31),
+        header("(2, -4)") + bytes(32),
+        header("__import__('os')") + bytes(32),
+        b"\x93NUMPY",
+    ],
+    ids=["more than is there", "long header", "header of 4 GB", "cut short", "negative", "code", "magic alone"],
+)
+def test_hostile_headers_are_refused(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "p.npy").write_bytes(data)
+    with pytest.raises(BadInput, match=r"p\.npy: is cut short or its header is malformed"):
+        read_logits(tmp_path / "p.npy", ["a", "b"], ANIMALS)
+
+
 def test_files_that_are_no_arrays(tmp_path: Path) -> None:
     written(tmp_path, "nonsense", "p.npy")
+    written(tmp_path, "", "empty.npy")
     np.savez(tmp_path / "many.npz", a=np.zeros((2, 4)))
-    for name, message in (("p.npy", "cannot be read"), ("none.npy", "cannot be read"), ("many.npz", "no array of num")):
+    for name, message in (
+        ("p.npy", "is no .npy file"),
+        ("empty.npy", "is no .npy file"),
+        ("none.npy", "cannot be read"),
+        ("many.npz", "is no .npy file"),
+    ):
         with pytest.raises(BadInput, match=message):
             read_logits(tmp_path / name, ["a", "b"], ANIMALS)
     np.save(tmp_path / "p.npy", np.zeros((2, 4)))
-    with pytest.raises(BadInput, match="image_id 'a' stands twice"):
+    with pytest.raises(BadInput, match=r"p\.npy, row 1: image_id 'a' stands twice \(first in row 0\)"):
         read_logits(tmp_path / "p.npy", ["a", "a"], ANIMALS)
+
+
+@pytest.mark.parametrize("dtype", [">f4", "<f8", ">f8", "f2", "i1", "u2"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_any_layout_of_numbers_is_read(tmp_path: Path, dtype: str, order: str) -> None:
+    values = np.array([[1, 3, 2, 0], [0, 1, 2, 3]])
+    np.save(tmp_path / "p.npy", np.array(values, dtype=dtype, order=order))  # type: ignore[call-overload]
+    found = read_logits(tmp_path / "p.npy", ["a", "b"], ANIMALS)
+    assert found.logits is not None and found.logits.tolist() == values.tolist()
+    assert found.top_index.tolist() == [[1, 2, 0, 3], [3, 2, 1, 0]]
+
+
+def test_numbers_too_large_for_float32_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "p.npy", np.array([[1, 2, 3, 4], [1, 2, 1e300, 4]]))
+    with pytest.raises(BadInput, match=r"p\.npy, row 1: a logit of image 'b' is not a finite number"):
+        read_logits(tmp_path / "p.npy", ["a", "b"], ANIMALS)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_class(tmp_path: Path) -> None:
+    assert read_order(written(tmp_path, "\ufeffcat\r\ndog\r\n"), ANIMALS).wnids == ("n00000001", "n00000002")
 
 
 def test_a_table_of_logits_names_its_columns(tmp_path: Path) -> None:
@@ -159,17 +233,20 @@ def test_a_table_of_guesses(tmp_path: Path) -> None:
         ("image_id,class\nx,crane\n", "row 2: 'crane' is the name of n00000003 and n00000004"),
         ("image_id,class\nx,n00000009\n", "row 2: n00000009 is none of the 4 classes"),
         ("image_id,class\nx,cat\ny,\n", "row 3: '' is no class here"),
-        ("image_id,class1,class2\nx,cat,cat\n", "row 0: image 'x' names one class twice"),
-        ("image_id,class\nx,cat\nx,cat\n", "image_id 'x' stands twice"),
+        ("image_id,class1,class2\nx,cat,cat\n", "row 2: names one class twice for image 'x'"),
+        ("image_id,class\nx,cat\nx,cat\n", "row 3: image_id 'x' stands twice (first in row 2)"),
+        ("image_id,cat,dog\nx,1,2\nx,1,2\n", "row 3: image_id 'x' stands twice (first in row 2)"),
+        ("image_id,class2,class1\nx,cat,dog\n", "row 1: has the guesses class2, class1. Write class1, class2"),
+        ("image_id,class1,guess\nx,cat,dog\n", "row 1: has the guesses class1, guess"),
         ("id,class\nx,cat\n", "row 1: has no column 'image_id' at the front"),
         ("image_id,class\n", "has no header with columns and no row of an image"),
         ("image_id\nx\n", "has no header with columns"),
         ("", "has no header with columns"),
         ("image_id,cat,dog\nx,1\n", "row 2: has 2 cells, the header 3"),
         ("image_id,cat,dog\nx,1,2\ny,1,z\n", "row 3: has a cell that is no number"),
-        ("image_id,cat,dog\nx,1,nan\n", "row 0: a logit of image 'x' is not a finite number"),
+        ("image_id,cat,dog\nx,1,nan\n", "row 2: a logit of image 'x' is not a finite number"),
         ("image_id,cat,bird\nx,1,2\n", "column 3 of the header: 'bird' is no class here"),
-        ("image_id,cat,cat\nx,1,2\n", "class n00000001 stands twice"),
+        ("image_id,cat,cat\nx,1,2\n", "row 1: names n00000001 again in column 3"),
         ('image_id,cat\nx,"1', "cannot be read as CSV"),
     ],
 )

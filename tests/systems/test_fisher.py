@@ -76,6 +76,14 @@ def test_vectors_are_vlfeats(vlfeat: Any, improved: bool) -> None:
     assert np.linalg.norm(found - expected) < 1e-3 * np.linalg.norm(expected)
 
 
+def test_a_narrow_component_far_from_0_keeps_its_spread() -> None:
+    rng = np.random.default_rng(5)
+    means = np.array([[0.5, -0.7], [0.0, 0.3]], np.float32)
+    mixture = Mixture(np.array([0.3, 0.7], np.float32), means, np.array([[5e-6, 5e-6], [0.2, 0.3]], np.float32))
+    data = np.concatenate([means[:1] + rng.normal(0, 2e-3, (40, 2)), rng.normal(0, 0.5, (60, 2))]).astype(np.float32)
+    np.testing.assert_allclose(mixture.encode(data, improved=False)[0], slow(mixture, data), atol=2e-5)
+
+
 def test_no_descriptors_give_zeros_and_far_ones_stay_finite() -> None:
     mixture = some_mixture(3, 2, 0)
     assert not mixture.encode(np.zeros((0, 2), np.float32)).any()

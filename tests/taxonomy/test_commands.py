@@ -132,7 +132,7 @@ def test_an_empty_list_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: 
 
 def test_check(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     shown = said(capsys, "check", "--limit", "3", "--out", str(tmp_path / "findings.jsonl"))
-    assert "findings in 1000 classes of ilsvrc" in shown
+    assert "findings in 1,000 classes of ilsvrc" in shown
     value = answered(capsys, "check")
     assert len(read_findings(tmp_path / "findings.jsonl")) == value["n_findings"] == len(value["findings"])
     assert sum(value["kinds"].values()) == value["n_findings"]

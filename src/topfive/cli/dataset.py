@@ -9,16 +9,19 @@ from typing import Any
 
 from cyclopts import App
 
+from topfive.cli import release
 from topfive.cli.output import print_facts, print_json, print_problems, print_table
 from topfive.cli.progress import Bars
+from topfive.records import numbered
 
 app = App(
     name="dataset",
     help_format="markdown",
-    help="Image sets: make the synthetic twin, import archives where they lie, verify every byte.",
+    help="Image sets: make the synthetic twin, import archives where they lie, verify every byte, "
+    "build, divide, release.",
 )
-for _verb in ("build", "split", "describe", "subset", "export"):
-    app.command(f"topfive.cli.release:{_verb}", name=_verb)
+for _verb in (release.build, release.split, release.describe, release.subset, release.export):
+    app.command(_verb)
 
 
 @app.command
@@ -73,7 +76,12 @@ def twin(
         Print one JSON object.
     """
     from topfive.dataset import TwinRecipe, estimate_twin, make_twin
+    from topfive.records import BadInput
 
+    if fraction != 1.0 and not ilsvrc:
+        raise BadInput(
+            "is of ILSVRC's counts", where="--fraction", fix="Add --ilsvrc, or use --train, --val and --test"
+        )
     recipe = TwinRecipe(
         classes=1000 if ilsvrc else classes,
         train=train,
@@ -190,9 +198,8 @@ def verify(
     json
         Print one JSON object.
     """
-    from topfive.dataset import CORES, read_to_verify
+    from topfive.dataset import CORES, is_release, read_to_verify, verify_release
     from topfive.dataset import verify as verify_dataset
-    from topfive.dataset.release import is_release, verify_release
 
     if is_release(dataset):
         with Bars() as progress:
@@ -206,7 +213,7 @@ def verify(
     report = found.to_json()
     _print_report(report, json, "verified")
     if found.n_filled and not json:
-        print(f"filled in digests and sizes of {found.n_filled:,} images")
+        print(f"filled in digests and sizes of {numbered(found.n_filled, 'image')}")
     if report["n_problems"]:
         raise SystemExit(1)
 
@@ -272,6 +279,7 @@ def dedupe(
             "groups across splits": f"{found['n_across_splits']:,}",
             "groups of unlike labels": f"{found['n_label_conflicts']:,}",
             "do not decode": f"{found['n_unread']:,}",
+            "left apart (two fixed groups)": f"{found['n_bridged']:,}",
         }
         | {name: found[name] for name in ("sheet", "out", "n_written") if name in found}
     )
@@ -281,11 +289,11 @@ def dedupe(
 
 
 def _room(out: Path, n_bytes: int) -> None:
-    """Raise BadInput where the disk of `out` has too little room."""
-    from topfive.records import BadInput
+    """Raise BadInput where the disk of `out` has too little room; what a stopped run left is room too."""
+    from topfive.records import BadInput, grown_bytes
 
     place = next(folder for folder in out.absolute().parents if folder.is_dir())
-    free = shutil.disk_usage(place).free
+    free = shutil.disk_usage(place).free + grown_bytes(out)
     if free < n_bytes:
         raise BadInput(
             f"has {free / 1e9:.1f} GB free, and about {n_bytes / 1e9:.1f} GB are needed",
@@ -299,5 +307,6 @@ def _print_report(report: dict[str, Any], json: bool, done: str) -> None:
         print_json(report)
         return
     splits = ", ".join(f"{name} {n:,}" for name, n in report["splits"].items())
-    print(f"{done} {report['n_images']:,} images of {report['n_classes']:,} classes ({splits})")
+    images, classes = numbered(report["n_images"], "image"), numbered(report["n_classes"], "class", "classes")
+    print(f"{done} {images} of {classes} ({splits})")
     print_problems(report)

@@ -26,7 +26,10 @@ def print_scores(result: Mapping[str, Any]) -> None:
         print_table(("truth", "images", "left out", "top-1 error %", "top-5 error %", "balanced %"), rows)
         print()
     first = views[0]
-    facts: dict[str, object] = {"protocol": first["protocol"], "images": f"{first['n']:,}"}
+    facts: dict[str, object] = {"truth": first["truth"]} if len(views) > 1 else {}
+    facts |= {"protocol": first["protocol"], "images": f"{first['n']:,}"}
+    if first.get("restricted"):
+        facts["classes"] = "guesses limited to the truth's"
     if first.get("dropped"):
         facts["left out"] = f"{first['dropped']:,} without a valid label"
     facts["top-1 error %"] = percent(first["top1_error"], first["top1_error_interval"])

@@ -9,6 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from topfive.records import numbered
+
 
 def print_json(value: Mapping[str, Any]) -> None:
     """One JSON object on standard output, nothing else."""
@@ -47,4 +49,4 @@ def print_problems(report: Mapping[str, Any]) -> None:
     """The problems of an import or a verification: how many, and the first ten by name."""
     if report["n_problems"]:
         rows = [(problem["image_id"], problem["reason"]) for problem in report["problems"][:10]]
-        print_table(("image", "problem"), rows, title=f"{report['n_problems']} problems")
+        print_table(("image", "problem"), rows, title=numbered(report["n_problems"], "problem"))

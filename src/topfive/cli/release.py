@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from topfive.cli.output import print_facts, print_json, print_problems, print_table
 from topfive.cli.progress import Bars
+from topfive.records import numbered
 
 if TYPE_CHECKING:
-    from topfive.dataset.selection import Selection
+    from topfive.dataset import Selection
 
 
 def build(candidates: Path, consensus: Path, out: Path, *, yes: str | None = None, json: bool = False) -> None:
@@ -30,14 +31,14 @@ def build(candidates: Path, consensus: Path, out: Path, *, yes: str | None = Non
     json
         Print one JSON object.
     """
-    from topfive.dataset.build import build as build_set
+    from topfive.dataset import build_set
 
     with Bars() as progress:
         report = build_set(candidates, consensus, out, yes=yes, progress=progress).to_json()
     if json:
         print_json(report)
         return
-    print(f"{report['n_images']:,} of {report['n_candidates']:,} candidates are in {out}")
+    print(f"of {numbered(report['n_candidates'], 'candidate')}, {report['n_images']:,} in {out}")
     print_facts(
         {
             "rejected": f"{report['n_rejected']:,}",
@@ -91,7 +92,7 @@ def split(
     json
         Print one JSON object.
     """
-    from topfive.dataset.split import SplitRule, divide
+    from topfive.dataset import SplitRule, divide
     from topfive.records import Dataset
 
     rule = SplitRule(val=val, test=test, seed=seed, by=by, of=of, again=again)
@@ -106,7 +107,9 @@ def split(
         per_class = (counts["fewest"], f"{counts['median']:g}", counts["most"], counts["n_without"]) if counts else ()
         rows.append((name, f"{n:,}", f"{100 * n / report['n_images']:.1f}", *(per_class or ("",) * 4)))
     print_table(("split", "images", "%", "fewest a class", "median", "most", "classes without"), rows)
-    print(f"{report['n_moved']:,} images moved, {report['n_groups_cut']:,} groups lie in more than one split")
+    print(
+        f"moved {numbered(report['n_moved'], 'image')}; {numbered(report['n_groups_cut'], 'group')} in several splits"
+    )
 
 
 def describe(dataset: Path, *, out: Path | None = None, json: bool = False) -> None:
@@ -136,7 +139,8 @@ def describe(dataset: Path, *, out: Path | None = None, json: bool = False) -> N
         even = one.balance
         counts = (even.fewest, f"{even.median:g}", even.most, f"{even.gini:.3f}") if even else ("", "", "", "")
         rows.append((one.name, f"{one.n_images:,}", f"{one.n_unlabelled:,}", *counts))
-    title = f"{sheet.name}: {sheet.n_images:,} images of {len(sheet.classes):,} classes, {sheet.n_bytes / 1e6:,.1f} MB"
+    size = f"{numbered(sheet.n_images, 'image')} of {numbered(len(sheet.classes), 'class', 'classes')}"
+    title = f"{sheet.name}: {size}, {sheet.n_bytes / 1e6:,.1f} MB"
     print_table(("split", "images", "no label", "fewest a class", "median", "most", "Gini"), rows, title=title)
     sizes = [
         (one.name, *(f"{v:,.0f}" for v in (one.least, one.low, one.median, one.high, one.most))) for one in sheet.sizes
@@ -185,7 +189,7 @@ def subset(
     json
         Print one JSON object.
     """
-    from topfive.dataset.selection import write_subset
+    from topfive.dataset import write_subset
     from topfive.records import Dataset
 
     wanted = _selection(classes, split, max_per_class, seed, n_classes)
@@ -239,7 +243,7 @@ def export(
     json
         Print one JSON object.
     """
-    from topfive.dataset.release import export as write_release
+    from topfive.dataset import export as write_release
     from topfive.records import Dataset
 
     wanted = _selection(classes, split, max_per_class, seed, None)
@@ -252,8 +256,7 @@ def export(
 def _selection(
     classes: Path | None, split: str | None, max_per_class: int | None, seed: int, n_classes: int | None
 ) -> Selection:
-    from topfive.dataset.class_keys import read_class_keys
-    from topfive.dataset.selection import Selection
+    from topfive.dataset import Selection, read_class_keys
 
     return Selection(
         splits=None if split is None else tuple(name.strip() for name in split.split(",")),

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from topfive import flows
 from topfive.cli.comparison import print_comparison, print_placement, print_ranking
 from topfive.cli.figures import print_scores
+from topfive.cli.options import Seed
 from topfive.cli.output import print_json
 from topfive.records import BadInput
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from topfive import flows
+from topfive.cli.options import Seed
 from topfive.cli.output import percent, print_facts, print_json, print_table
 from topfive.records import BadInput
 

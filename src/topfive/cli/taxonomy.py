@@ -13,6 +13,7 @@ from rich.text import Text
 
 from topfive import taxonomy
 from topfive.cli.output import print_facts, print_json, print_table
+from topfive.records import numbered
 
 app = App(
     name="taxonomy",
@@ -262,7 +263,8 @@ def check(
         print_json(value | {"kinds": per_kind, "findings": [_finding(f) for f in found]})
         return
     rows = [(name, len(of_kind), taxonomy.what_it_finds(name)) for name, of_kind in numbers.items()]
-    print_table(("kind", "found", "what"), rows, title=f"{len(found)} findings in {len(written)} classes of {classes}")
+    title = f"{numbered(len(found), 'finding')} in {numbered(len(written), 'class', 'classes')} of {classes}"
+    print_table(("kind", "found", "what"), rows, title=title)
     if found and limit > 0:
         print()
         shown = [(f"{f.severity:.2f}", f.evidence["kind"], _cut(f.summary)) for f in found[:limit]]
@@ -291,7 +293,7 @@ def _cut(text: str, most: int = 240) -> str:
 def _branches(branch: taxonomy.Branch, index: dict[str, int], margin: str, bend: str) -> Iterator[_Line]:
     said = [f"class {index[branch.wnid]}"] if branch.is_class else []
     if not branch.is_class or branch.n_leaves > 1:
-        said.append(f"{branch.n_leaves} {'class' if branch.n_leaves == 1 else 'classes'}")
+        said.append(numbered(branch.n_leaves, "class", "classes"))
     if branch.again:
         said.append("drawn above")
     yield margin + bend, branch.wnid, branch.name, ", ".join(said)

@@ -67,7 +67,7 @@ class _Answers(NamedTuple):
     n_votes: NDArray[np.int64]
 
 
-def build(
+def build_set(
     candidates: Path, consensus: Path, out: Path, *, yes: str | None = None, progress: Progress = silent
 ) -> BuildReport:
     """Write the accepted candidates as the new dataset folder `out`, about pictures where they lie.

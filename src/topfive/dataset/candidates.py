@@ -50,6 +50,8 @@ def read_candidates(path: Path) -> Candidates:
 
 def read_table(path: Path, fix: str) -> pa.Table:
     """CSV or Parquet as a table of text and numbers, where an empty cell of text is empty text; raises BadInput."""
+    if not path.is_file():
+        raise BadInput("is a folder" if path.is_dir() else "is not there", where=path, fix=fix)
     try:
         if path.suffix == ".parquet":
             return pq.read_table(path)

@@ -32,8 +32,10 @@ from topfive.records import (
 
 _SHOWN = 20
 """Values of a text that are named; the rest are one number."""
-_MOST_VALUES = 10_000
-"""More different values than this are ids or paths: they are not counted."""
+_MOST_VALUES, _MOST_SHARE = 10_000, 0.9
+"""More different values than this, or than this share of the images with one, are ids or paths: not counted."""
+_FEW = 20
+"""Images of a set too small for that share to say anything."""
 _BINS = 40
 _SUFFIX = re.compile(r".*\.([A-Za-z]+)$")
 
@@ -188,7 +190,7 @@ def _counted(
 
 
 def _shares(title: str, found: Counter[str] | None, n_missing: int) -> Shares:
-    if found is None:
+    if found is None or len(found) > max(_FEW, _MOST_SHARE * found.total()):
         return Shares(title, n_missing, None, (), 0, None)
     ordered = sorted(found.items(), key=lambda one: (-one[1], one[0]))
     values = tuple(ValueCount(value, n) for value, n in ordered[:_SHOWN])
@@ -253,18 +255,21 @@ def _doubts(
     """What a user should know, worst first; nothing where there is nothing."""
     licence = origins[0]
     said = [
-        Doubt("sets of equal bytes lie in more than one split", copies.n_bytes_across),
-        Doubt("groups lie in more than one split", copies.n_groups_across),
-        Doubt("images have the bytes of another one", copies.n_same_bytes),
-        Doubt(
-            "images have no label, in splits that are not sealed", sum(s.n_unlabelled for s in splits if not s.sealed)
+        ("set of equal bytes lies", "sets of equal bytes lie", "in more than one split", copies.n_bytes_across),
+        ("group lies", "groups lie", "in more than one split", copies.n_groups_across),
+        ("image has", "images have", "the bytes of another one", copies.n_same_bytes),
+        (
+            "image has",
+            "images have",
+            "no label, in splits that are not sealed",
+            sum(s.n_unlabelled for s in splits if not s.sealed),
         ),
         *(
-            Doubt(f"classes have no image in {split.name}", split.balance.n_without)
+            ("class has", "classes have", f"no image in {split.name}", split.balance.n_without)
             for split in splits
             if split.balance is not None
         ),
-        Doubt("images have not been read yet: `topfive dataset verify --fill` reads them", sizes[0].n_missing),
-        Doubt("images say nothing of their licence", licence.n_missing),
+        ("image has", "images have", "not been read yet: `topfive dataset verify` reads them", sizes[0].n_missing),
+        ("image says", "images say", "nothing of their licence", licence.n_missing),
     ]
-    return tuple(doubt for doubt in said if doubt.n)
+    return tuple(Doubt(f"{one if n == 1 else many} {what}", n) for one, many, what, n in said if n)

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from topfive.dataset.croissant import with_manifest
+from topfive.dataset.official import DEVKIT
 from topfive.dataset.sums import write_sums
 from topfive.loading import is_remote
 from topfive.records import Dataset, Manifest, new_folder
@@ -17,6 +18,7 @@ from topfive.records import Dataset, Manifest, new_folder
 def write_elsewhere(dataset: Dataset, manifest: Manifest, out: Path, told: dict[str, Any]) -> Dataset:
     """Write `manifest`, whose pictures lie under `dataset`, as the new folder `out`; `told` joins `dataset.json`.
 
+    The development kit is left out of it: its counts are those of the whole set in its own splits, which this is not.
     Raises BadInput where `out` is there already; nothing is left behind by a failure.
     """
     out = Path(out)
@@ -45,5 +47,6 @@ def _urls_anywhere(dataset: Dataset) -> dict[str, Any]:
         if "contentUrl" in entry and "://" not in str(entry["contentUrl"])
         else entry
         for entry in dataset.about.get("distribution", [])
+        if entry.get("name") != DEVKIT
     ]
     return dataset.about | ({"distribution": entries} if entries else {})

@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from topfive.loading import Pictures, decode, run_parts
-from topfive.records import BadInput, Dataset, Progress, replacing, silent
+from topfive.loading import Pictures, decode, is_remote, run_parts
+from topfive.records import BadInput, Dataset, Manifest, Progress, held_folder, replacing, silent
 
 SIDE_PX = 32
 LUMA_PX, CHROMA_PX = 16, 8
@@ -30,6 +30,8 @@ _LOOKS = 1
 """Counts the definitions of a fingerprint; parts of another definition are not read."""
 _PART = 2_048
 """Pictures a part: what a run that is stopped loses at most, and what is in memory as Python objects at once."""
+_KEPT = 65_536
+"""Pictures a part of a set whose fingerprints were all there."""
 _RUN = 32
 """Pictures a thread takes at a time."""
 _FOLDER = "fingerprints"
@@ -48,6 +50,10 @@ class Fingerprints:
     def __len__(self) -> int:
         return len(self.known)
 
+    def take(self, rows: NDArray[np.int64]) -> Fingerprints:
+        """Those of the rows at these positions."""
+        return Fingerprints(self.known[rows], self.pixels[rows], self.hash[rows], self.thumb[rows])
+
 
 def fingerprints(
     dataset: Dataset,
@@ -61,27 +67,47 @@ def fingerprints(
 
     `known` is another dataset folder whose fingerprints are taken for pictures with the same bytes. `workers` threads
     decode, here or on each core of the `cluster` (an address as `run_parts` takes it). A picture that does not decode
-    has none. Raises BadInput where a container is missing or the folder cannot be written.
+    has none. Raises BadInput where a container is missing, and where the folder cannot be written or is being written.
     """
-    keys = _keys(dataset)
+    if workers < 1:
+        raise BadInput(f"{workers} threads cannot decode", where="workers", fix="Use 1 or more")
+    keys = _keys(dataset.root, dataset.manifest)
     folder = dataset.root / _FOLDER
     made = _read(folder)
     if known is not None:
         made = _read(known / _FOLDER) | made
     missing = np.array([row for row, key in enumerate(keys) if key not in made], dtype=np.int64)
+    if not len(missing):
+        return _joined([made[key] for key in keys])
     done, total = len(keys) - len(missing), len(keys)
     progress("fingerprints", done, total, "images")
-    number = 1 + max((int(path.stem[5:]) for path in folder.glob("part-*.parquet")), default=-1)
     parts = [missing[start : start + _PART] for start in range(0, len(missing), _PART)]
     job = partial(_made_elsewhere, dataset.root) if cluster else partial(_made_here, dataset, workers)
-    for rows, part in zip(parts, run_parts(job, parts, cluster=cluster), strict=True):
-        names = [keys[row] for row in rows]
-        _write(folder / f"part-{number:05d}.parquet", names, part)
-        made |= {name: (part, place) for place, name in enumerate(names)}
-        number += 1
-        done += len(rows)
-        progress("fingerprints", done, total, "images")
+    with held_folder(folder):
+        number = _next_number(folder)
+        for rows, part in zip(parts, run_parts(job, parts, cluster=cluster), strict=True):
+            names = [keys[row] for row in rows]
+            _write(folder / f"part-{number:05d}.parquet", names, part)
+            made |= {name: (part, place) for place, name in enumerate(names)}
+            number += 1
+            done += len(rows)
+            progress("fingerprints", done, total, "images")
     return _joined([made[key] for key in keys])
+
+
+def keep_fingerprints(dataset: Dataset, prints: Fingerprints) -> None:
+    """Write the fingerprints of a set's rows into its folder, where a later set that grew from it finds them."""
+    keys = _keys(dataset.root, dataset.manifest)
+    folder = dataset.root / _FOLDER
+    with held_folder(folder):
+        for number, start in enumerate(range(0, len(keys), _KEPT)):
+            some = prints.take(np.arange(start, min(start + _KEPT, len(keys))))
+            _write(folder / f"part-{number:05d}.parquet", keys[start : start + _KEPT], some)
+
+
+def _next_number(folder: Path) -> int:
+    numbers = [path.stem.removeprefix("part-") for path in folder.glob("part-*.parquet")]
+    return 1 + max((int(number) for number in numbers if number.isdecimal()), default=-1)
 
 
 def _made_here(dataset: Dataset, workers: int, rows: NDArray[np.int64]) -> Fingerprints:
@@ -99,11 +125,11 @@ def _opened(root: Path) -> Dataset:
     return Dataset.read(root)
 
 
-def _keys(dataset: Dataset) -> list[str]:
-    """What the bytes of each row are: their SHA-256, else the place they lie at."""
-    manifest = dataset.manifest
+def _keys(root: Path, manifest: Manifest) -> list[str]:
+    """What the bytes of each row are: their SHA-256, else the place they lie at, one name from any set's folder."""
     places = (manifest.column(name) for name in ("sha256", "container", "offset", "size"))
-    return [digest or f"{box}:{at}:{size}" for digest, box, at, size in zip(*places, strict=True)]
+    where = {box: box if is_remote(box) else str(root / box) for box in set(manifest.column("container"))}
+    return [digest or f"{where[box]}:{at}:{size}" for digest, box, at, size in zip(*places, strict=True)]
 
 
 def _make(pictures: Pictures, pool: ThreadPoolExecutor) -> Fingerprints:

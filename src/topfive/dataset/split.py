@@ -86,8 +86,9 @@ def divide(dataset: Dataset, out: Path, rule: SplitRule, progress: Progress = si
     rule.check()
     manifest = dataset.manifest
     divided = _divided(dataset, rule)
-    if rule.by not in manifest.source.column_names:
-        manifest.column(rule.by)  # raises, naming the columns there are
+    columns = manifest.source.column_names
+    if rule.by not in columns:
+        raise BadInput(f"has no column {rule.by!r}", where=dataset.root, fix=f"Columns: {', '.join(columns)}")
     names = list(dict.fromkeys((*SPLITS, *manifest.splits())))
     before, after = _assigned(manifest, rule, divided, names, progress)
     coded = pa.DictionaryArray.from_arrays(pa.array(after), pa.array(names, type=pa.string()))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from topfive.records import Dataset, Progress, silent
+from topfive.records import Dataset, Progress, require_new, silent
 
 _SHOWN = 30
 """Pairs on a contact sheet."""
@@ -38,11 +38,14 @@ def dedupe(
 ) -> dict[str, Any]:
     """Find duplicates; write the set with its groups (or, with `drop`, without copies) to `out`, pairs to `sheet`.
 
-    The sheet shows the pairs farthest apart: those that a person should doubt first.
+    The sheet shows the pairs farthest apart: those that a person should doubt first. Raises BadInput before the search
+    where `out` is there already.
     """
     from topfive.dataset import dedupe as find
     from topfive.dataset import write_deduped
 
+    if out is not None:
+        require_new(out)
     found = find(
         dataset,
         near=search.near,
@@ -52,8 +55,10 @@ def dedupe(
         progress=progress,
     )
     facts = found.to_json()
-    if sheet is not None and found.pairs:
-        pairs = sorted(found.pairs, key=lambda pair: -pair.distance)[:_SHOWN]
+    unread = set(found.unread)
+    shown = [pair for pair in found.pairs if pair.copy_of not in unread]
+    if sheet is not None and shown:
+        pairs = sorted(shown, key=lambda pair: -pair.distance)[:_SHOWN]
         ids = [one for pair in pairs for one in (pair.copy_of, pair.image_id)]
         labels = [text for pair in pairs for text in (pair.copy_of, f"{pair.distance:.1f} {pair.image_id}")]
         _show(dataset, ids, labels, sheet)

@@ -16,11 +16,11 @@ _ROUNDS = 4
 
 
 def run_parts(job: Callable[[Part], Result], parts: Sequence[Part], *, cluster: str = "") -> Iterator[Result]:
-    """What `job` makes of each part, in their order.
+    """What `job` makes of each part, in their order: in this process one at a time, each as it is asked for.
 
-    `cluster` is a Ray cluster's address, `HOST:PORT` or `auto`; empty means this process. There `job`, its parts and
-    results are sent by value, so files must lie under the same path on every machine. Raises BadInput where Ray is not
-    installed or does not answer.
+    `cluster` is a Ray cluster's address, `HOST:PORT` or `auto`; empty means this process. On a cluster `job`, its parts
+    and results are pickled and sent, so files must lie under the same path on every machine; what a round of parts
+    makes comes back together. Raises BadInput, at the first part, where Ray is not installed or does not answer.
     """
     if not cluster:
         yield from map(job, parts)

@@ -6,11 +6,12 @@ from topfive.records.claim import Claim, Published
 from topfive.records.class_list import UNKNOWN, ClassList
 from topfive.records.datasheet import Balance, Copies, Datasheet, Doubt, Shares, SplitFacts, Spread, ValueCount
 from topfive.records.digests import digest_json, digest_parts
-from topfive.records.durable import new_folder, replacing, write_text
+from topfive.records.durable import new_folder, replacing, room_for, write_text
 from topfive.records.errors import BadInput, WorkFailed
 from topfive.records.finding import Finding, read_findings, write_findings
-from topfive.records.growing import growing_folder
+from topfive.records.growing import growing_folder, grown_bytes, held_folder, require_new
 from topfive.records.manifest import COLUMNS, SPLITS, Dataset, Manifest
+from topfive.records.numbered import numbered
 from topfive.records.predictions import Predictions
 from topfive.records.progress import Progress, counted, silent
 from topfive.records.protocol import PROTOCOLS, Protocol
@@ -62,9 +63,14 @@ __all__ = [
     "digest_json",
     "digest_parts",
     "growing_folder",
+    "grown_bytes",
+    "held_folder",
     "new_folder",
+    "numbered",
     "read_findings",
     "replacing",
+    "require_new",
+    "room_for",
     "silent",
     "text_keys",
     "write_findings",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -31,6 +32,26 @@ def _place(target: Path) -> Iterator[None]:
         raise BadInput(f"cannot be written ({error.strerror})", where=target, fix="Name another place") from error
 
 
+class _FullDisk(BadInput):
+    def __init__(self, target: Path, words: str) -> None:
+        self.words = words
+        fix = "Make room there, or name another disk, and give the same command again"
+        super().__init__(f"cannot be written: the disk is full ({words})", where=target, fix=fix)
+
+
+@contextmanager
+def room_for(target: Path) -> Iterator[None]:
+    """A full disk, or a quota used up, raises BadInput about `target`, whichever file of it was being written."""
+    try:
+        yield
+    except _FullDisk as error:
+        raise _FullDisk(target, error.words) from error
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise _FullDisk(target, os.strerror(error.errno)) from error
+
+
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
     """Yield a path beside `target` to write to; on success it is synced and renamed over `target`.
@@ -47,9 +68,10 @@ def replacing(target: Path) -> Iterator[Path]:
     os.close(handle)
     part = Path(name)
     try:
-        yield part
-        with part.open("rb+") as written:
-            os.fsync(written.fileno())
+        with room_for(target):
+            yield part
+            with part.open("rb+") as written:
+                os.fsync(written.fileno())
         part.chmod(0o666 & ~_umask())
         part.replace(target)
         _sync_folder(target.parent)
@@ -72,14 +94,15 @@ def new_folder(target: Path) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         part, held = _part_folder(target)
     try:
-        yield part
-        for path in part.rglob("*"):
-            if path.is_file():
-                with path.open("rb+") as written:
-                    os.fsync(written.fileno())
-            else:
-                _sync_folder(path)
-        _sync_folder(part)
+        with room_for(target):
+            yield part
+            for path in part.rglob("*"):
+                if path.is_file():
+                    with path.open("rb+") as written:
+                        os.fsync(written.fileno())
+                else:
+                    _sync_folder(path)
+            _sync_folder(part)
         part.chmod(0o777 & ~_umask())
         if target.exists():
             target.rmdir()

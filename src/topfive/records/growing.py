@@ -24,24 +24,25 @@ def growing_folder(target: Path, key: str) -> Iterator[Path]:
     new, and where another process is making it.
     """
     target = Path(target)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise BadInput("is there already", where=target, fix="Name a new folder, or remove this one first")
-    part = target.parent / f".{target.name}.growing"
+    require_new(target)
+    part = _part(target)
     try:
         part.mkdir(parents=True, exist_ok=True)
         handle = os.open(part, os.O_RDONLY)
     except OSError as error:
         raise BadInput(f"cannot be written ({error.strerror})", where=target, fix="Name another place") from error
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BadInput("is being made by another process", where=target, fix="Wait for it") from error
+        if not _held(handle) or not part.is_dir() or not os.path.samestat(os.fstat(handle), part.stat()):
+            raise BadInput("is being made by another process", where=target, fix="Wait for it")
+        if target.exists() and any(target.iterdir()):  # another process ended since
+            part.rmdir()
+            require_new(target)
         _begin(part, key)
         yield part
-        (part / _KEY).unlink()
         for folder in (part, *(path for path in part.rglob("*") if path.is_dir())):
             _sync(folder)
+        (part / _KEY).unlink()
+        _sync(part)
         if target.exists():
             target.rmdir()
         part.rename(target)
@@ -50,11 +51,61 @@ def growing_folder(target: Path, key: str) -> Iterator[Path]:
         os.close(handle)
 
 
+@contextmanager
+def held_folder(folder: Path) -> Iterator[None]:
+    """Make a folder where it is missing, hold it against other processes, and remove what a killed one half wrote.
+
+    Raises BadInput where another process holds it, and where it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise BadInput(f"cannot be written ({error.strerror})", where=folder, fix="Name another place") from error
+    try:
+        if not _held(handle):
+            raise BadInput("is being written by another process", where=folder, fix="Wait for it")
+        _clear(folder)
+        yield
+    finally:
+        os.close(handle)
+
+
+def require_new(target: Path) -> None:
+    """Raise BadInput unless nothing, or an empty folder, is at `target`: to be asked before long work, not after it."""
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise BadInput("is there already", where=target, fix="Name a new folder, or remove this one first")
+
+
+def grown_bytes(target: Path) -> int:
+    """Bytes that an earlier process left for `target`: room that the next one uses again."""
+    return sum(path.stat().st_size for path in _part(Path(target)).rglob("*") if path.is_file())
+
+
+def _part(target: Path) -> Path:
+    return target.parent / f".{target.name}.growing"
+
+
+def _held(handle: int) -> bool:
+    """Whether nobody else holds an open folder; where the file system has no locks, nobody is known to."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _clear(folder: Path) -> None:
+    for left in folder.rglob(".*.part"):
+        left.unlink()
+
+
 def _begin(part: Path, key: str) -> None:
     note = part / _KEY
-    if note.is_file() and note.read_text(encoding="utf-8") == key:
-        for left in part.rglob(".*.part"):
-            left.unlink()
+    if note.is_file() and note.read_bytes() == key.encode():
+        _clear(part)
         return
     for path in part.iterdir():
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from topfive.records import Interval
+from topfive.records import Interval, numbered
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -82,6 +82,6 @@ def environment(*packages: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for write in (percent, between, points, p_value, count, duration):
+    for write in (percent, between, points, p_value, count, duration, numbered):
         found.filters[write.__name__] = write
     return found

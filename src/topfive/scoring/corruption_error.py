@@ -38,9 +38,6 @@ ALEXNET: dict[str, float] = {
 }
 """AlexNet's mean top-1 error over the five severities of each corruption (Hendrycks and Dietterich 2019)."""
 
-EXTRA = ("speckle_noise", "gaussian_blur", "spatter", "saturate")
-"""Four more corruptions that were released and have no part in mCE."""
-
 SEVERITIES = (1, 2, 3, 4, 5)
 
 

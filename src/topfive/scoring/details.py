@@ -142,7 +142,14 @@ def limited(predictions: Predictions, truth: Truth) -> Predictions:
         raise BadInput(NEEDS_LOGITS, where="predictions")
     kept = classes_kept(predictions.classes, truth.classes)
     order = kept.positions_in(predictions.classes)
-    return Predictions.from_logits(predictions.ids, predictions.logits[:, order], kept, view=predictions.view)
+    return Predictions.from_logits(
+        predictions.ids,
+        predictions.logits[:, order],
+        kept,
+        view=predictions.view,
+        system=predictions.system,
+        run=predictions.run,
+    )
 
 
 def classes_kept(model: ClassList, truth: ClassList, where: str | Path = "predictions") -> ClassList:

@@ -61,9 +61,10 @@ def _named(texts: Sequence[str], path: Path, known: ClassList, *, in_header: boo
         finder.key(text, path, f"column {place + 1} of the header" if in_header else place)
         for place, text in enumerate(texts, start=1)
     ]
-    if in_header and len(set(wnids)) < len(wnids):
+    if len(set(wnids)) < len(wnids):
         place = next(place for place, wnid in enumerate(wnids) if wnids.index(wnid) < place)
-        raise BadInput(f"names {wnids[place]} again in column {place + 2}", where=path, row=1)
+        again = f" in column {place + 2}" if in_header else ""
+        raise BadInput(f"names {wnids[place]} again{again}", where=path, row=1 if in_header else place + 1)
     classes = ClassList(tuple(wnids), tuple(finder.name(wnid) for wnid in wnids))
     classes.check(path)
     return classes
@@ -229,9 +230,7 @@ def _once(path: Path, ids: Sequence[str], first: int) -> None:
     known: dict[str, int] = {}
     for row, image_id in enumerate(ids, start=first):
         if known.setdefault(image_id, row) != row:
-            raise BadInput(
-                f"image_id {image_id!r} stands twice (first in row {known[image_id]})", where=path, row=row
-            )
+            raise BadInput(f"image_id {image_id!r} stands twice (first in row {known[image_id]})", where=path, row=row)
 
 
 def _guesses(path: Path, ids: tuple[str, ...], rows: list[list[str]], known: ClassList) -> Predictions:

@@ -51,7 +51,7 @@ def read(source: Source, options: ImportOptions, into: Path, progress: Progress)
     """
     files = _files(source)
     schema, counts = _schemas(files)
-    stated = _classes(schema, options)
+    stated = _classes(schema, options, files[0].container)
     total = sum(counts)
     problems = [
         *source.problems,
@@ -87,7 +87,8 @@ def _taken(file: SourceFile) -> bool:
 
 def _text(file: SourceFile) -> bool:
     return (
-        file.path.rpartition(".")[2].lower() in ("md", "json", "txt", "tsv", "gitattributes") or "/." in f"/{file.path}"
+        file.path.rpartition(".")[2].lower() in ("md", "json", "txt", "tsv", "gitattributes", "sha256sums")
+        or "/." in f"/{file.path}"
     )
 
 
@@ -161,7 +162,7 @@ def _names(schema: pa.Schema) -> list[str] | None:
     return [str(name) for name in names] if isinstance(names, list) else None
 
 
-def _classes(schema: pa.Schema, options: ImportOptions) -> ClassList | None:
+def _classes(schema: pa.Schema, options: ImportOptions, where: str) -> ClassList | None:
     label = _label_column(schema)
     if label is None or not pa.types.is_integer(schema.field(label).type):
         return None
@@ -169,15 +170,15 @@ def _classes(schema: pa.Schema, options: ImportOptions) -> ClassList | None:
         return named_classes(read_class_keys(options.classes), options.classes)
     own = (schema.metadata or {}).get(b"topfive.class_list")
     if own is not None:
-        return ClassList.from_json(own.decode("utf-8", "replace"), "class list of the Parquet files")
+        return ClassList.from_json(own.decode("utf-8", "replace"), where)
     names = _names(schema)
     if names is None:
         raise BadInput(
             f"column {_label_column(schema)!r} holds numbers, and the file does not say which classes they are",
-            where="Parquet files",
+            where=where,
             fix="Add --classes FILE, one wnid or name a line in the order of the numbers",
         )
-    return named_classes(names, "names of the Parquet files")
+    return named_classes(names, where)
 
 
 def _rows(
@@ -206,7 +207,7 @@ def _rows(
                         yield name, data, key
             except (OSError, ValueError, pa.ArrowException) as error:  # ValueError: text that is not UTF-8
                 raise BadInput(
-                    f"cannot be read in the {_ROWS} rows after row {number} of split {split} ({error})",
+                    f"cannot be read after {number + 1} rows of split {split} ({error})",
                     where=file.container,
                     fix="Get it again",
                 ) from error

@@ -1,4 +1,4 @@
-"""A release that `export --format folder` wrote: it states ids, classes and splits itself, whatever its files are called."""
+"""A release that `export --format folder` wrote: it states ids, classes and splits itself."""
 
 from __future__ import annotations
 

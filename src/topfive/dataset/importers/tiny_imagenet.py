@@ -66,7 +66,9 @@ def _val_labels(source: Source, top: str) -> dict[str, str]:
         fields = line.split("\t")
         if len(fields) < 2 or fields[0] in labels:
             what = "names a picture twice" if len(fields) > 1 else f"has no file name and wnid: {line[:80]!r}"
-            raise BadInput(f"line {row} {what}", where=source.root, row=file.path)
+            raise BadInput(
+                f"line {row} {what}", where=source.root, row=file.path, fix="Mend that line, or get the set again"
+            )
         labels[fields[0]] = fields[1]
     return labels
 

@@ -49,7 +49,7 @@ class _Sample(NamedTuple):
 
 
 def recognises(source: Source) -> bool:
-    """Its tars are numbered shards, without pictures beside them; or it is a tar of pictures with classes of their key."""
+    """Its tars are numbered shards without pictures beside them, or it is a tar of pictures and classes of one key."""
     if source.is_archive:
         names = {file.path for file in source.files}
         pictures = [name for name in names if has_picture_suffix(name)]

@@ -22,12 +22,20 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 _FLOOR = 1e-4
 """Least variance as a share of the largest (VLFeat): a component that has collapsed on few descriptors stays finite."""
+_NEGLIGIBLE = np.float32(1e-6)
+"""Shares of a descriptor below this count as none (VLFeat): roots would make much of them."""
+_NARROW = 100.0
+"""Squared mean by variance from which gradients are summed about the mean: single precision is 6e-8 of the square."""
 # Sums may be reordered (16 at a time); NaN and infinity keep their meaning.
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
 
 
 def _compiled(function: Any) -> Any:
     return njit(nogil=True, cache=True, fastmath=_FAST)(function)
+
+
+def _without_nan(function: Any) -> Any:
+    return njit(nogil=True, cache=True, fastmath={"nnan"})(function)
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,11 @@ class Mixture:
         below = np.sqrt(2.0) * roots
         return 1.0 / (np.sqrt(variances) * roots[:, None]), 1.0 / (variances * below[:, None]), 1.0 / below
 
+    @cached_property
+    def _narrow(self) -> NDArray[np.int64]:
+        """The components whose spread is small beside the mean: sums of squares about 0 would lose it."""
+        return np.flatnonzero((np.square(self.means, dtype=np.float64) / self.variances).max(axis=1) > _NARROW)
+
     def encode(
         self,
         descriptors: Floats,
@@ -71,18 +84,19 @@ class Mixture:
         without descriptors is all zeros.
         """
         moments = self._moments(descriptors)
-        posteriors = self._posteriors(moments)
+        posteriors = self._posteriors(moments, _NEGLIGIBLE)
         vectors = np.zeros((len(regions), 2, *self.means.shape), dtype=np.float32)
         for vector, region in zip(vectors, regions, strict=True):
             inside = posteriors[region]
             if len(inside):
-                _gradient(inside.T @ moments[region], inside, self.means, self._scales, vector)
+                near = moments[region]
+                _gradient(inside.T @ near, inside, near, (self.means, self._narrow), self._scales, vector)
         flat = vectors.reshape(len(regions), -1)
         return improve(flat) if improved else flat
 
     def posteriors(self, descriptors: Floats) -> Floats:
         """The share of each component in each descriptor, float32 [N, D] to [N, K], rows adding up to 1."""
-        return self._posteriors(self._moments(descriptors))
+        return self._posteriors(self._moments(descriptors), np.float32(0))
 
     def _moments(self, descriptors: Floats) -> Floats:
         """x and x^2 of each descriptor, float32 [N, 2D]."""
@@ -92,17 +106,17 @@ class Mixture:
         np.square(descriptors, out=moments[:, dimension:])
         return moments
 
-    def _posteriors(self, moments: Floats) -> Floats:
+    def _posteriors(self, moments: Floats, least: np.float32) -> Floats:
         slopes, constant = self._likelihood
         posteriors = np.asarray(moments @ slopes)
         _level(posteriors, constant)
         np.exp(posteriors, out=posteriors)
-        _share(posteriors)
+        _share(posteriors, least)
         return posteriors
 
 
-@njit(nogil=True, cache=True, fastmath={"nnan"})
-def _largest(row: Floats) -> np.float32:
+@_without_nan
+def _largest(row: Floats) -> Any:
     # That no value is NaN is supposed here alone, where 16 are compared at a time for it: a NaN stays one in its row.
     largest = row[0]
     for j in range(len(row)):
@@ -124,22 +138,33 @@ def _level(scores: Floats, constant: Floats) -> None:
 
 
 @_compiled
-def _share(values: Floats) -> None:
-    """Divide each row by its sum."""
+def _share(values: Floats, least: np.float32) -> None:
+    """Divide each row by its sum; what is less than `least` then becomes 0."""
     n, k = values.shape
     for i in range(n):
         row, total = values[i], np.float32(0)
         for j in range(k):
             total += row[j]
+        total = np.float32(1) / total
         for j in range(k):
-            row[j] /= total
+            share = row[j] * total
+            row[j] = np.float32(0) if share < least else share
 
 
 @_compiled
 def _gradient(
-    sums: Floats, posteriors: Floats, means: Floats, scales: tuple[Doubles, Doubles, Doubles], out: Floats
+    sums: Floats,
+    posteriors: Floats,
+    moments: Floats,
+    mixture: tuple[Floats, NDArray[np.int64]],
+    scales: tuple[Doubles, Doubles, Doubles],
+    out: Floats,
 ) -> None:
-    """Into [2, K, D] from `posteriors` [n, K] and the sums of x and x^2 that they weigh, [K, 2D]."""
+    """Into [2, K, D] from posteriors [n, K], moments [n, 2D] and the sums of these weighed by those, [K, 2D].
+
+    `mixture` is the means and which components are narrow.
+    """
+    means, narrow = mixture
     n, (k, d) = len(posteriors), means.shape
     mean_scale, variance_scale, count_scale = scales
     counts = np.zeros(k)
@@ -154,13 +179,38 @@ def _gradient(
             squares = second - 2.0 * mean * first + count * mean * mean
             out[0, j, t] = (first - count * mean) * mean_scale[j, t] / n
             out[1, j, t] = (squares * variance_scale[j, t] - count * count_scale[j]) / n
+    away, squared = np.empty(d), np.empty(d)
+    for j in narrow:
+        away[:], squared[:] = 0.0, 0.0
+        for i in range(n):
+            share = np.float64(posteriors[i, j])
+            if share != 0:
+                for t in range(d):
+                    step = np.float64(moments[i, t]) - np.float64(means[j, t])
+                    away[t] += share * step
+                    squared[t] += share * step * step
+        for t in range(d):
+            out[0, j, t] = away[t] * mean_scale[j, t] / n
+            out[1, j, t] = (squared[t] * variance_scale[j, t] - counts[j] * count_scale[j]) / n
 
 
 def improve(vectors: Floats) -> Floats:
-    """Signed square root, then length 1, along the last axis; a vector of zeros stays one."""
-    rooted = np.sign(vectors) * np.sqrt(np.abs(vectors))
-    length = np.sqrt(np.square(rooted).sum(axis=-1, keepdims=True))
-    return np.asarray(rooted / np.maximum(length, np.float32(1e-12)), dtype=np.float32)
+    """Signed square root, then length 1, of each row of float32 [n, L]; a row of zeros stays one."""
+    improved = np.empty_like(vectors, order="C")
+    _improve(np.ascontiguousarray(vectors), improved)
+    return improved
+
+
+@_compiled
+def _improve(vectors: Floats, out: Floats) -> None:
+    for i in range(len(vectors)):
+        values, row, mass = vectors[i], out[i], np.float64(0)
+        for j in range(len(row)):
+            mass += abs(values[j])
+        scale = np.float32(1.0 / max(np.sqrt(mass), 1e-12))
+        for j in range(len(row)):
+            root = np.sqrt(abs(values[j])) * scale
+            row[j] = root if values[j] > 0 else -root
 
 
 def fit_mixture(descriptors: Floats, n_components: int, *, seed: int, iterations: int = 30) -> Mixture:
