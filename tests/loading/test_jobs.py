@@ -38,7 +38,9 @@ def node(i):
     time.sleep(0.5)
     return i, ray.get_runtime_context().get_node_id()
 
-used = list(run_parts(node, range(12), cluster=cluster.address))
+used = []
+while len({n for _, n in used}) < 2 and len(used) < 120:  # a node's first process may take seconds to start
+    used += run_parts(node, range(len(used), len(used) + 12), cluster=cluster.address)
 found = dedupe(dataset, cluster=cluster.address)
 report = verify(dataset, cluster=cluster.address)
 print(json.dumps({"order": [i for i, _ in used], "nodes": len({n for _, n in used}), "group": list(found.group),
@@ -89,7 +91,7 @@ def test_two_nodes_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.Monke
     )
     assert done.returncode == 0, done.stderr[-2000:]
     told = json.loads(done.stdout.splitlines()[-1])
-    assert told["order"] == list(range(12)) and told["nodes"] == 2
+    assert told["order"] == list(range(len(told["order"]))) and told["nodes"] == 2
     from topfive.dataset import dedupe, verify
     from topfive.records import Dataset
 
