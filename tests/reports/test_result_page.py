@@ -68,6 +68,12 @@ def test_it_says_every_number_and_escapes_every_name(few: Details) -> None:
     assert "http" not in page.replace("http-equiv", "") and "<script" not in page and " style=" not in page
 
 
+def test_a_caution_stands_with_the_headline(few: Details) -> None:
+    page = render_result_page(record(few, caution=f"seen {HOSTILE}"))
+    assert page.index("Guessing at random") < page.index("seen &lt;script&gt;") < page.index("Images right at once")
+    assert 'role="note"' not in render_result_page(record(few))
+
+
 def test_several_truths_are_side_by_side_and_say_what_they_lack(few: Details) -> None:
     page = render_result_page(record(few, views=(few, view(12, logits=False, name="strict"))))
     assert "several sets of labels" in page and ">strict" in page

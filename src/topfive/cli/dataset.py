@@ -10,6 +10,7 @@ from typing import Any
 from cyclopts import App
 
 from topfive.cli import release
+from topfive.cli.options import Seed
 from topfive.cli.output import print_facts, print_json, print_problems, print_table
 from topfive.cli.progress import Bars
 from topfive.records import numbered
@@ -34,7 +35,7 @@ def twin(
     test: int = 50,
     size: int = 96,
     label_noise: float = 0.06,
-    seed: int = 0,
+    seed: Seed = 0,
     ilsvrc: bool = False,
     fraction: float = 1.0,
     estimate: bool = False,

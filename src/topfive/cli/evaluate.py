@@ -12,6 +12,7 @@ from typing import Any, Literal
 from topfive import flows
 from topfive import systems as landmarks
 from topfive.cli.figures import print_scores
+from topfive.cli.options import Seed
 from topfive.cli.output import print_facts, print_json
 from topfive.cli.progress import Bars
 from topfive.cli.score import named_truths
@@ -118,7 +119,7 @@ def evaluate(
     report: Path | None = None,
     corruptions: str | None = None,
     out: Path | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
     weights: Path | None = None,
     devkit: Path | None = None,
     batch_size: int = 16,

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from topfive import flows
 from topfive import systems as landmarks
+from topfive.cli.options import Seed
 from topfive.cli.output import percent, print_facts, print_json, print_table
 from topfive.cli.progress import Bars
 from topfive.records import BadInput
@@ -93,7 +94,7 @@ def train(
     out: Path,
     init: Path | None = None,
     set: Settings = None,
-    seed: int = 0,
+    seed: Seed = 0,
     device: Device = "cpu",
     json: bool = False,
 ) -> None:

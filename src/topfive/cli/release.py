@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from topfive.cli.options import Seed
 from topfive.cli.output import print_facts, print_json, print_problems, print_table
 from topfive.cli.progress import Bars
 from topfive.records import numbered
@@ -59,7 +60,7 @@ def split(
     *,
     val: float = 0.1,
     test: float = 0.1,
-    seed: int = 0,
+    seed: Seed = 0,
     by: str = "group",
     of: str | None = None,
     again: bool = False,
@@ -163,7 +164,7 @@ def subset(
     n_classes: int | None = None,
     split: str | None = None,
     max_per_class: int | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
     json: bool = False,
 ) -> None:
     """Make a smaller set that refers to the pictures of another: some classes, some splits, so many images a class.
@@ -212,7 +213,7 @@ def export(
     classes: Path | None = None,
     split: str | None = None,
     max_per_class: int | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
     per_shard: int = 1000,
     json: bool = False,
 ) -> None:

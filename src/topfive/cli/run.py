@@ -9,6 +9,7 @@ from typing import Literal
 
 from topfive import flows
 from topfive.cli.challenge import print_board
+from topfive.cli.options import Seed
 from topfive.cli.output import print_json
 from topfive.cli.progress import Bars
 
@@ -19,7 +20,7 @@ def run(
     data: Path | None = None,
     systems: str | None = None,
     minutes: float | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
     device: Literal["cpu", "cuda", "mps"] = "cpu",
     json: bool = False,
 ) -> None:

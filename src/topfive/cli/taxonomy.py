@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from topfive import taxonomy
+from topfive.cli.options import Seed
 from topfive.cli.output import print_facts, print_json, print_table
 from topfive.records import numbered
 
@@ -165,7 +166,7 @@ def leaves(
     min_images: int = 0,
     counts: Path | None = None,
     quota: Annotated[tuple[str, ...], Parameter(negative=())] = (),
-    seed: int = 0,
+    seed: Seed = 0,
     out: Path | None = None,
     json: bool = False,
 ) -> None:

@@ -56,11 +56,12 @@ class Against:
 
 @dataclass(frozen=True)
 class Page:
-    """Where the page of a result goes, and what it says of how the predictions came to be."""
+    """Where the page of a result goes, what it says of how the predictions came to be, and what must be said first."""
 
     out: Path
     command: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
+    caution: str = ""
 
 
 def score_file(

@@ -45,6 +45,7 @@ def report_result(
             confusions=_confusions(compared, truths[0], found[0], pictures),
             facts={key: value for key, value in facts.items() if value},
             command=page.command,
+            caution=page.caution,
         ),
         page.out,
     )

@@ -27,7 +27,8 @@ _SHADES = (0.005, 0.02, 0.05, 0.1, 0.2)
 class ResultRecord:
     """What the page shows: `views`, one for each truth, the first in the plots; `rules` say what each truth is.
 
-    `facts` are named lines about how the predictions were made (system, runtime, speed, fingerprints).
+    `facts` are named lines about how the predictions were made (system, runtime, speed, fingerprints). `caution` is
+    what must be read with the headline.
     """
 
     title: str
@@ -37,6 +38,7 @@ class ResultRecord:
     confusions: tuple[Confusion, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     command: str = ""
+    caution: str = ""
 
 
 def write_result_page(record: ResultRecord, path: Path) -> None:
