@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import Any, Literal
 from topfive import flows
 from topfive import systems as landmarks
 from topfive.cli.figures import print_scores
-from topfive.cli.options import Seed
+from topfive.cli.options import Seed, cache_folder
 from topfive.cli.output import print_facts, print_json
 from topfive.cli.progress import Bars
 from topfive.cli.score import named_truths
@@ -90,7 +89,7 @@ def predict(
         runtime=runtime,
         precision=precision,
         check=check,
-        cache=_cache(),
+        cache=cache_folder(),
         download=download,
     )
     with Bars() as progress:
@@ -214,7 +213,7 @@ def evaluate(
         runtime=runtime,
         precision=precision,
         check=check,
-        cache=_cache(),
+        cache=cache_folder(),
         download=download,
     )
     if out is not None and corruptions is None:
@@ -269,8 +268,3 @@ def _tell_problems(facts: dict[str, Any]) -> None:
     unnamed = facts["n_problems"] - len(facts["problems"])
     if unnamed:
         print(f"left out: {unnamed:,} more", file=sys.stderr)
-
-
-def _cache() -> Path:
-    """Where trials of runtimes are remembered."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "topfive"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Literal
 
+from topfive.cli.options import cache_folder
 from topfive.cli.output import percent, print_facts, print_json
 from topfive.cli.progress import Bars
 
@@ -52,7 +52,7 @@ def probe(
     from topfive.flows.probe import Probing, probe
     from topfive.records import Dataset
 
-    how = Probing(weights=weights, device=device, batch_size=batch_size, download=download, cache=_cache())
+    how = Probing(weights=weights, device=device, batch_size=batch_size, download=download, cache=cache_folder())
     with Bars() as progress:
         facts = probe(model, Dataset.read(dataset), split, kind=kind, how=how, progress=progress)
     if json:
@@ -70,7 +70,3 @@ def probe(
             "seconds": f"{facts['seconds']:.1f}",
         }
     )
-
-
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "topfive"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from topfive.dataset.opened import opened
 from topfive.loading import Pictures, decode, is_remote, run_parts
 from topfive.records import BadInput, Dataset, Manifest, Progress, held_folder, replacing, silent
 
@@ -117,12 +118,7 @@ def _made_here(dataset: Dataset, workers: int, rows: NDArray[np.int64]) -> Finge
 
 def _made_elsewhere(root: Path, rows: NDArray[np.int64]) -> Fingerprints:
     """As `_made_here`, by a process that has only the set's place."""
-    return _made_here(_opened(root), 1, rows)
-
-
-@lru_cache(maxsize=1)
-def _opened(root: Path) -> Dataset:
-    return Dataset.read(root)
+    return _made_here(opened(root), 1, rows)
 
 
 def _keys(root: Path, manifest: Manifest) -> list[str]:

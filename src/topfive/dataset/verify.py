@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from topfive.dataset.ahead import map_ahead
 from topfive.dataset.official import DEVKIT, PUBLISHED_MD5, count_problems
+from topfive.dataset.opened import opened
 from topfive.dataset.passes import FilePart, Pass, Picture
 from topfive.dataset.reports import Problem, VerifyReport, n_classes
 from topfive.dataset.sums import check_sums, write_sums
@@ -157,16 +158,11 @@ def _look_elsewhere(dataset: Dataset, reading: Pass, cluster: str, progress: Pro
 def _look_at_part(
     root: Path, published: Mapping[str, str], part: FilePart
 ) -> tuple[_AllSeen, dict[str, str], list[Problem]]:
-    dataset = _opened(root)
+    dataset = opened(root)
     about = {**dataset.about, "distribution": [e for e in _distribution(dataset) if e.get("contentUrl") in part.files]}
     some = replace(dataset, manifest=dataset.manifest.take(part.rows), about=about)
     reading = Pass(some, published)
     return _look(some, reading, 1, silent), reading.digests, reading.problems
-
-
-@lru_cache(maxsize=1)
-def _opened(root: Path) -> Dataset:
-    return Dataset.read(root)
 
 
 def _across_splits(dataset: Dataset, digest: NDArray[np.bytes_]) -> dict[int, str]:

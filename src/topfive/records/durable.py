@@ -15,7 +15,8 @@ from pathlib import Path
 from topfive.records.errors import BadInput
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make a folder's own entries durable."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -24,7 +25,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _place(target: Path) -> Iterator[None]:
+def place_for(target: Path) -> Iterator[None]:
     """A place that cannot be written to is a mistake in its name; what fails later is not."""
     try:
         yield
@@ -62,7 +63,7 @@ def replacing(target: Path) -> Iterator[Path]:
     target = Path(target)
     if target.is_dir():
         raise BadInput("is a folder", where=target, fix="Name a file")
-    with _place(target):
+    with place_for(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
     os.close(handle)
@@ -74,10 +75,16 @@ def replacing(target: Path) -> Iterator[Path]:
                 os.fsync(written.fileno())
         part.chmod(0o666 & ~_umask())
         part.replace(target)
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def require_new(target: Path) -> None:
+    """Raise BadInput unless nothing, or an empty folder, is at `target`: to be asked before long work, not after it."""
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise BadInput("is there already", where=target, fix="Name a new folder, or remove this one first")
 
 
 @contextmanager
@@ -88,9 +95,8 @@ def new_folder(target: Path) -> Iterator[Path]:
     exception, and what a killed process left is removed by the next one that makes the same folder.
     """
     target = Path(target)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise BadInput("is there already", where=target, fix="Name a new folder, or remove this one first")
-    with _place(target):
+    require_new(target)
+    with place_for(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         part, held = _part_folder(target)
     try:
@@ -101,13 +107,13 @@ def new_folder(target: Path) -> Iterator[Path]:
                     with path.open("rb+") as written:
                         os.fsync(written.fileno())
                 else:
-                    _sync_folder(path)
-            _sync_folder(part)
+                    sync_folder(path)
+            sync_folder(part)
         part.chmod(0o777 & ~_umask())
         if target.exists():
             target.rmdir()
         part.rename(target)
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise

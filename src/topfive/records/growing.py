@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from topfive.records.durable import write_text
+from topfive.records.durable import place_for, require_new, sync_folder, write_text
 from topfive.records.errors import BadInput
 
 _KEY = ".making"
@@ -26,11 +26,9 @@ def growing_folder(target: Path, key: str) -> Iterator[Path]:
     target = Path(target)
     require_new(target)
     part = _part(target)
-    try:
+    with place_for(target):
         part.mkdir(parents=True, exist_ok=True)
         handle = os.open(part, os.O_RDONLY)
-    except OSError as error:
-        raise BadInput(f"cannot be written ({error.strerror})", where=target, fix="Name another place") from error
     try:
         if not _held(handle) or not part.is_dir() or not os.path.samestat(os.fstat(handle), part.stat()):
             raise BadInput("is being made by another process", where=target, fix="Wait for it")
@@ -40,13 +38,13 @@ def growing_folder(target: Path, key: str) -> Iterator[Path]:
         _begin(part, key)
         yield part
         for folder in (part, *(path for path in part.rglob("*") if path.is_dir())):
-            _sync(folder)
+            sync_folder(folder)
         (part / _KEY).unlink()
-        _sync(part)
+        sync_folder(part)
         if target.exists():
             target.rmdir()
         part.rename(target)
-        _sync(target.parent)
+        sync_folder(target.parent)
     finally:
         os.close(handle)
 
@@ -57,11 +55,9 @@ def held_folder(folder: Path) -> Iterator[None]:
 
     Raises BadInput where another process holds it, and where it cannot be made.
     """
-    try:
+    with place_for(folder):
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        raise BadInput(f"cannot be written ({error.strerror})", where=folder, fix="Name another place") from error
     try:
         if not _held(handle):
             raise BadInput("is being written by another process", where=folder, fix="Wait for it")
@@ -69,12 +65,6 @@ def held_folder(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def require_new(target: Path) -> None:
-    """Raise BadInput unless nothing, or an empty folder, is at `target`: to be asked before long work, not after it."""
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise BadInput("is there already", where=target, fix="Name a new folder, or remove this one first")
 
 
 def grown_bytes(target: Path) -> int:
@@ -110,11 +100,3 @@ def _begin(part: Path, key: str) -> None:
     for path in part.iterdir():
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     write_text(note, key)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
