@@ -7,7 +7,7 @@ import re
 import pytest
 
 from topfive.reports import environment, style_hash, stylesheet
-from topfive.reports.style import between, count, duration, p_value, percent, points
+from topfive.reports.style import between, count, p_value, percent, points
 
 
 @pytest.mark.parametrize(
@@ -40,14 +40,6 @@ def test_numbers_as_they_are_written() -> None:
     assert p_value(0.0042) == "0.004"
     assert p_value(0.46) == "0.46"
     assert count(50000) == "50,000"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [(0.0, "0.0 s"), (0.42, "0.4 s"), (45.2, "45 s"), (60, "1 min"), (187.4, "3 min 7 s"), (3725, "1 h 2 min")],
-)
-def test_duration(seconds: float, shown: str) -> None:
-    assert duration(seconds).replace("\u00a0", " ") == shown
 
 
 def test_style_hash_is_that_of_the_security_policy() -> None:

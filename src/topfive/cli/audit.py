@@ -8,7 +8,6 @@ from cyclopts import App
 
 from topfive import flows
 from topfive.cli.output import percent, print_facts, print_json, print_table
-from topfive.cli.progress import Bars
 
 app = App(name="audit", help_format="markdown", help="Audits change nothing: they find suspects and say why.")
 
@@ -61,8 +60,7 @@ def imagenet_validation(*, json: bool = False) -> None:
     json
         Print one JSON object.
     """
-    with Bars():
-        result = flows.audit_imagenet()
+    result = flows.audit_imagenet()
     if json:
         print_json(result)
         return

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from topfive.records import duration
+
 _EVERY_S = 5.0
 
 
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
-        unit = task.fields.get("unit") or ""
-        if not task.speed:
-            return Text("")
-        return Text(f"{task.speed:,.0f} {unit}/s" if unit else "", style="dim")
+        return Text(_rate(task.speed or 0.0, task.fields.get("unit") or ""), style="dim")
 
 
 class Bars:
-    """A `records.Progress` that people can watch; use as a context manager around the work."""
+    """A `records.Progress` that people can watch; use as a context manager around the work.
 
-    def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+    `clock` tells seconds, and `console` is where it is shown: standard error.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True, highlight=False)
+        self._clock = clock
         self._live = self._console.is_terminal
         self._bars = Progress(
             TextColumn("{task.description}"),
@@ -39,7 +42,7 @@ class Bars:
         )
         self._task: TaskID | None = None
         self._what = ""
-        self._began = self._said = 0.0
+        self._began = self._said = self._from = 0.0
 
     def __enter__(self) -> Bars:
         if self._live:
@@ -53,10 +56,10 @@ class Bars:
             self._bars.stop()
 
     def __call__(self, what: str, done: float, total: float | None, unit: str = "") -> None:
-        """Show that `done` of `total` units of `what` are done."""
-        now = time.monotonic()
+        """Show that `done` of `total` units of `what` are done; what the first call names was done before."""
+        now = self._clock()
         if what != self._what:
-            self._what, self._began, self._said = what, now, now
+            self._what, self._began, self._said, self._from = what, now, now, done
             if self._live:
                 if self._task is not None:
                     self._bars.remove_task(self._task)
@@ -65,14 +68,20 @@ class Bars:
             self._bars.update(self._task, completed=done, total=total)
         elif now - self._said >= _EVERY_S:
             self._said = now
-            print(_line(what, done, total, unit, now - self._began), file=sys.stderr, flush=True)
+            rate = (done - self._from) / (now - self._began)
+            print(_line(what, done, total, unit, rate), file=self._console.file, flush=True)
 
 
-def _line(what: str, done: float, total: float | None, unit: str, seconds: float) -> str:
-    rate = done / seconds if seconds > 0 else 0.0
+def _line(what: str, done: float, total: float | None, unit: str, rate: float) -> str:
     parts = [f"{what}: {done:,.0f}" + (f" of {total:,.0f}" if total else "") + (f" {unit}" if unit else "")]
-    if rate > 0 and unit:
-        parts.append(f"{rate:,.0f} {unit}/s")
+    parts.append(_rate(rate, unit))
     if rate > 0 and total and total > done:
-        parts.append(f"{(total - done) / rate:,.0f} s left")
-    return ", ".join(parts)
+        parts.append(f"{duration((total - done) / rate)} left")
+    return ", ".join(part for part in parts if part)
+
+
+def _rate(rate: float, unit: str) -> str:
+    """`240 images/s`; below one a second the time that one takes."""
+    if rate <= 0 or not unit:
+        return ""
+    return f"{rate:,.0f} {unit}/s" if rate >= 1 else f"{duration(1 / rate)} each"

@@ -11,7 +11,7 @@ from topfive.records.errors import BadInput, WorkFailed
 from topfive.records.finding import Finding, read_findings, write_findings
 from topfive.records.growing import growing_folder, grown_bytes, held_folder
 from topfive.records.manifest import COLUMNS, SPLITS, Dataset, Manifest
-from topfive.records.numbered import numbered
+from topfive.records.numbered import duration, numbered
 from topfive.records.predictions import Predictions
 from topfive.records.progress import Progress, counted, silent
 from topfive.records.protocol import PROTOCOLS, Protocol
@@ -62,6 +62,7 @@ __all__ = [
     "counted",
     "digest_json",
     "digest_parts",
+    "duration",
     "growing_folder",
     "grown_bytes",
     "held_folder",

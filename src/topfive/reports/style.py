@@ -8,12 +8,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from topfive.records import Interval, numbered
+from topfive.records import Interval, duration, numbered
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-_NO_BREAK = "\u00a0"
 _THIN = "\u202f"
 
 
@@ -47,16 +46,6 @@ def p_value(p: float) -> str:
 def count(n: int) -> str:
     """`50,000`."""
     return f"{n:,}"
-
-
-def duration(seconds: float) -> str:
-    """`3 min 20 s`, `45 s`, `0.4 s`."""
-    if seconds < 10:
-        return f"{seconds:.1f}{_NO_BREAK}s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    parts = [(hours, "h"), (minutes, "min"), (0 if hours else rest, "s")]
-    return " ".join(f"{value}{_NO_BREAK}{unit}" for value, unit in parts if value)
 
 
 @lru_cache(maxsize=1)
