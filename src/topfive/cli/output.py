@@ -41,8 +41,15 @@ def print_facts(facts: Mapping[str, object]) -> None:
     table.add_column(style="dim")
     table.add_column(overflow="fold")
     for name, value in facts.items():
-        table.add_row(name, str(value))
+        table.add_row(name, _shown(value))
     Console(highlight=False, markup=False).print(table)
+
+
+def _shown(value: object) -> str:
+    """Large counts as `50,000` (a year is none), the entries of a mapping as `train 1200, val 400`."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_shown(one)}" for name, one in value.items())
+    return f"{value:,}" if isinstance(value, int) and abs(value) >= 10_000 else str(value)
 
 
 def print_problems(report: Mapping[str, Any]) -> None:
