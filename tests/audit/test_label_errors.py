@@ -246,5 +246,5 @@ def test_other_array_files_are_refused(tmp_path):
     np.savez(tmp_path / "both.npz", LABELS, PROBS)
     with pytest.raises(BadInput, match="holds several arrays"):
         read_arrays(tmp_path / "both.npz", tmp_path / "both.npz")
-    with pytest.raises(BadInput, match=r"none\.npy: cannot be read"):
+    with pytest.raises(BadInput, match=r"none\.npy: there is no such file"):
         read_arrays(tmp_path / "none.npy", tmp_path / "none.npy")

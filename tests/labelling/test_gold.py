@@ -34,5 +34,5 @@ def test_what_is_no_gold_file_is_refused(tmp_path, text, message):
 
 
 def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(BadInput, match=r"none\.parquet: cannot be read"):
+    with pytest.raises(BadInput, match=r"none\.parquet: there is no such file"):
         read_gold(tmp_path / "none.parquet")

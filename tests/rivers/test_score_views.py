@@ -156,7 +156,7 @@ def test_files_that_do_not_say_enough_are_refused(small: tuple[Path, Path, np.nd
     for given, message in (
         (reading(), "does not say which class a column is"),
         (reading(order=order), "does not say which image a row is"),
-        (reading(order=order, ids=str(tmp_path / "none")), "cannot be read as a list of ids"),
+        (reading(order=order, ids=str(tmp_path / "none")), "there is no such file. A list of ids"),
         (reading(order=order, ids=str(order)), r"is \[80, 4\], not \[4 images, 4 classes\]"),
     ):
         with pytest.raises(BadInput, match=message):
@@ -310,6 +310,6 @@ def test_localisation_through_the_door(shared: Path, tmp_path: Path, capsys: pyt
     said = json.loads(run(capsys, *arguments))
     assert said["localisation_error"] == [0.5] * 5
     assert said["flat_error"] == [0.0] * 5
-    for bad, message in (("none.tgz", "is no file"), ("task2.parquet", "is no file|cannot be read as boxes")):
+    for bad, message in (("none.tgz", "is no file"), ("task2.parquet", "is no file|there is no such file. Boxes")):
         with pytest.raises(BadInput, match=message):
             flows.score_devkit(tmp_path / "task2.txt", kit, boxes=tmp_path / bad)

@@ -169,7 +169,7 @@ def test_folders_that_are_not_objectnets(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="is no JSON object of names and str values"):
         objectnet_truth(Dataset.read(other), mappings)
     (mappings / "folder_to_objectnet_label.json").unlink()
-    with pytest.raises(BadInput, match="cannot be read as JSON"):
+    with pytest.raises(BadInput, match="there is no such file. JSON is wanted"):
         objectnet_truth(Dataset.read(other), mappings)
 
 

@@ -87,7 +87,7 @@ def test_files_that_are_no_list_of_reviews(tmp_path: Path) -> None:
     (tmp_path / "votes.json").write_text("[" * 100_000)
     with pytest.raises(BadInput, match=r"votes\.json: cannot be read as JSON"):
         read_reviews(tmp_path / "votes.json")
-    with pytest.raises(BadInput, match="cannot be read as JSON"):
+    with pytest.raises(BadInput, match=r"missing\.json: there is no such file\. Name imagenet_mturk\.json"):
         read_reviews(tmp_path / "missing.json")
     assert len(read_reviews(written(tmp_path, [entry(1, 3, 3, "5000")]), 4)) == 1
 

@@ -165,7 +165,7 @@ def test_hostile_tables_are_named(tmp_path: Path, text: str, said: str) -> None:
 
 
 def test_files_that_are_no_tables(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="cannot be read as a CSV file"):
+    with pytest.raises(BadInput, match=r"missing\.csv: there is no such file\. A CSV file is wanted"):
         read_published(tmp_path / "missing.csv")
     (tmp_path / "b.csv").write_bytes(b"model,top1\n\xff\xfe,1\n")
     with pytest.raises(BadInput, match="cannot be read as a CSV file"):

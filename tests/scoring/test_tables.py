@@ -58,8 +58,8 @@ def test_numbers_that_the_kit_does_not_know(tmp_path: Path) -> None:
         with pytest.raises(BadInput, match=r"row 2: [39]+ is no ILSVRC2012_ID"):
             read_order(written(tmp_path, text), ANIMALS, {1: "n00000004"})
     (tmp_path / "bad").write_bytes(b"\xff\xfe")
-    for name in ("bad", "missing"):
-        with pytest.raises(BadInput, match="cannot be read as a class order"):
+    for name, message in (("bad", "cannot be read as a class order"), ("missing", "there is no such file. Say what")):
+        with pytest.raises(BadInput, match=message):
             read_order(tmp_path / name, ANIMALS)
 
 
@@ -257,7 +257,7 @@ def test_malformed_tables_are_named(tmp_path: Path, text: str, message: str) -> 
 
 
 def test_missing_and_oversize_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(BadInput, match="cannot be read as CSV"):
+    with pytest.raises(BadInput, match=r"there is no such file\. CSV is wanted here"):
         read_table(tmp_path / "missing.csv", ANIMALS)
     monkeypatch.setattr("topfive.scoring.tables.MAX_CSV_BYTES", 3)
     with pytest.raises(BadInput, match="is over 0 GiB"):

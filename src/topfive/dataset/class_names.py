@@ -12,7 +12,7 @@ import numpy as np
 
 from topfive.dataset.found import Found, is_wnid, named_classes
 from topfive.dataset.options import ImportOptions
-from topfive.records import UNKNOWN, BadInput, write_text
+from topfive.records import UNKNOWN, BadInput, unreadable, write_text
 from topfive.taxonomy import ilsvrc_classes, meanings, wordnet
 
 FILE = "class_names.tsv"
@@ -84,7 +84,7 @@ def read_mapping(path: Path) -> dict[str, str]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"cannot be read as a mapping of class names ({error})", where=path) from error
+        raise unreadable("a mapping of class names", path, error) from error
     if not lines or lines[0].split("\t")[:2] != ["name", "wnid"]:
         raise BadInput("is no mapping of class names", where=path, row=1, fix="Begin it with the line 'name<tab>wnid'")
     found: dict[str, str] = {}

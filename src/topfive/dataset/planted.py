@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from topfive.dataset._twin_plan import KINDS
-from topfive.records import BadInput, replacing
+from topfive.records import BadInput, replacing, unreadable
 
 _FILE = "planted.parquet"
 _SCHEMA = pa.schema(
@@ -87,9 +87,10 @@ def read_planted(folder: Path) -> Planted:
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
-        raise BadInput(
-            f"cannot be read as what was planted ({error})",
-            where=path,
+        raise unreadable(
+            "what was planted",
+            path,
+            error,
             fix="Only a twin has it, and its test rows move to the vault when labels are sealed",
         ) from error
     digest = (table.schema.metadata or {}).get(b"topfive.classes", b"").decode()

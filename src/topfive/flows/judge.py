@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from topfive.flows.truths import gather_truths, read_truth
-from topfive.records import BadInput, ClassList, Predictions, Truth, Votes, silent
+from topfive.records import BadInput, ClassList, Predictions, Truth, Votes, silent, unreadable
 
 if TYPE_CHECKING:
     from topfive.scoring import Boxes, Details, Hierarchy
@@ -140,7 +140,7 @@ def _ids(path: Path, own: Truth | None, ids: str | None) -> tuple[str, ...]:
     try:
         return tuple(Path(ids).read_text(encoding="utf-8-sig").splitlines())
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"cannot be read as a list of ids ({error})", where=ids) from error
+        raise unreadable("a list of ids", ids, error) from error
 
 
 def measure(
@@ -251,7 +251,7 @@ def _boxes(path: Path, devkit: Devkit) -> Boxes:
         try:
             table = pq.read_table(path, columns=SCHEMA.names)
         except (OSError, pa.ArrowException, KeyError) as error:
-            raise BadInput(f"cannot be read as boxes ({error})", where=path) from error
+            raise unreadable("boxes", path, error) from error
     elif path.is_file():
         table, problems = read_boxes(path, silent)
         if problems:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from topfive.flows.truths import read_truth
-from topfive.records import BadInput, ClassList, Dataset, Predictions, Truth
+from topfive.records import BadInput, ClassList, Dataset, Predictions, Truth, unreadable
 
 
 @dataclass(frozen=True)
@@ -276,7 +276,7 @@ def _wnids(path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"cannot be read as a list of wnids ({error})", where=path) from error
+        raise unreadable("a list of wnids", path, error) from error
     return [line.split()[0] for line in lines if line.strip()]
 
 
@@ -299,7 +299,7 @@ def _read_json(path: Path, kind: type = str) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise BadInput(f"cannot be read as JSON ({error})", where=path) from error
+        raise unreadable("JSON", path, error) from error
     if not isinstance(value, dict) or not all(type(item) is kind for item in value.values()):
         raise BadInput(f"is no JSON object of names and {kind.__name__} values", where=path)
     return value

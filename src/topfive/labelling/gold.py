@@ -11,7 +11,7 @@ import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from topfive.records import UNKNOWN, BadInput
+from topfive.records import UNKNOWN, BadInput, unreadable
 
 _FIX = "Gold questions are CSV or Parquet with the columns task, label"
 
@@ -27,7 +27,7 @@ def read_gold(path: Path) -> dict[str, str]:
             options = pcsv.ConvertOptions(column_types=text, strings_can_be_null=False)
             table = pcsv.read_csv(path, convert_options=options)
     except (OSError, pa.ArrowException) as error:
-        raise BadInput(f"cannot be read as gold questions ({error})", where=path, fix=_FIX) from error
+        raise unreadable("gold questions", path, error, fix=_FIX) from error
     for name in ("task", "label"):
         if name not in table.column_names:
             raise BadInput(f"lacks the column {name!r}", where=path, fix=_FIX)

@@ -7,7 +7,7 @@ from topfive.records.class_list import UNKNOWN, ClassList
 from topfive.records.datasheet import Balance, Copies, Datasheet, Doubt, Shares, SplitFacts, Spread, ValueCount
 from topfive.records.digests import digest_json, digest_parts
 from topfive.records.durable import new_folder, replacing, require_new, room_for, write_text
-from topfive.records.errors import BadInput, WorkFailed
+from topfive.records.errors import BadInput, WorkFailed, unreadable
 from topfive.records.finding import Finding, read_findings, write_findings
 from topfive.records.growing import growing_folder, grown_bytes, held_folder
 from topfive.records.manifest import COLUMNS, SPLITS, Dataset, Manifest
@@ -75,5 +75,6 @@ __all__ = [
     "silent",
     "text_keys",
     "write_findings",
+    "unreadable",
     "write_text",
 ]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from topfive.records.durable import write_text
-from topfive.records.errors import BadInput
+from topfive.records.errors import BadInput, unreadable
 from topfive.records.scores import Interval
 
 
@@ -76,6 +76,6 @@ class Board:
                 rows.append(BoardRow(**row))
             board = cls(value["edition"], tuple(rows), value["reference"], value.get("about", {}))
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BadInput(f"cannot be read as a board ({error})", where=path) from error
+            raise unreadable("a board", path, error) from error
         board.check()
         return board

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from topfive.records.digests import digest_parts
 from topfive.records.durable import write_text
-from topfive.records.errors import BadInput
+from topfive.records.errors import BadInput, unreadable
 
 UNKNOWN = -1
 """The `class_index` of an image whose label is hidden or missing; only this module defines it."""
@@ -86,7 +86,7 @@ class ClassList:
         try:
             lines = Path(path).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise BadInput(f"cannot be read as a class list ({error})", where=path) from error
+            raise unreadable("a class list", path, error) from error
         if not lines or lines[0].split("\t")[:2] != ["index", "wnid"]:
             raise BadInput("has no header line 'index<TAB>wnid<TAB>name'", where=path, row=1)
         wnids, names = [], []

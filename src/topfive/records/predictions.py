@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from topfive.records.class_list import ClassList
 from topfive.records.digests import digest_parts
 from topfive.records.durable import replacing
-from topfive.records.errors import BadInput
+from topfive.records.errors import BadInput, unreadable
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class Predictions:
         try:
             table = pq.read_table(path)
         except (OSError, pa.ArrowException) as error:
-            raise BadInput(f"cannot be read as a predictions file ({error})", where=path) from error
+            raise unreadable("a predictions file", path, error) from error
         metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
         for name in ("image_id", "top_index", "top_score"):
             if name not in table.column_names:

@@ -9,7 +9,7 @@ from typing import Any
 
 from topfive.records.digests import digest_json
 from topfive.records.durable import write_text
-from topfive.records.errors import BadInput
+from topfive.records.errors import unreadable
 
 
 @dataclass(frozen=True)
@@ -53,4 +53,4 @@ class Run:
             value.pop("run_id", None)
             return cls(**value)
         except (OSError, ValueError, TypeError) as error:
-            raise BadInput(f"cannot be read as a run ({error})", where=path) from error
+            raise unreadable("a run", path, error) from error

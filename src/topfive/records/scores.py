@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from topfive.records.durable import write_text
-from topfive.records.errors import BadInput
+from topfive.records.errors import BadInput, unreadable
 
 Interval = tuple[float, float]
 
@@ -70,6 +70,6 @@ class Scores:
             kept["per_class"] = {wnid: tuple(row) for wnid, row in kept["per_class"].items()}
             scores = cls(**kept)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BadInput(f"cannot be read as scores ({error})", where=path) from error
+            raise unreadable("scores", path, error) from error
         scores.check()
         return scores

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from topfive.records.errors import BadInput
+from topfive.records.errors import BadInput, unreadable
 
 Read = TypeVar("Read")
 
@@ -140,7 +140,7 @@ def _reading(path: Path, read: Callable[[], Read]) -> Read:
     try:
         return read()
     except (OSError, pa.ArrowException) as error:
-        raise BadInput(f"cannot be read as Parquet ({error})", where=path) from error
+        raise unreadable("Parquet", path, error) from error
 
 
 def _itself(table: pa.Table) -> pa.Table:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from topfive.records.class_list import UNKNOWN, ClassList
 from topfive.records.digests import digest_parts
 from topfive.records.durable import replacing
-from topfive.records.errors import BadInput
+from topfive.records.errors import BadInput, unreadable
 from topfive.records.predictions import read_ids
 
 
@@ -130,7 +130,7 @@ class Truth:
         try:
             table = pq.read_table(path)
         except (OSError, pa.ArrowException) as error:
-            raise BadInput(f"cannot be read as a truth file ({error})", where=path) from error
+            raise unreadable("a truth file", path, error) from error
         metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
         if not {"image_id", "labels"} <= set(table.column_names) or "topfive.class_list" not in metadata:
             raise BadInput("is no truth file: it needs the columns image_id and labels, and a class list", where=path)

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from topfive.records.durable import replacing
-from topfive.records.errors import BadInput
+from topfive.records.errors import BadInput, unreadable
 
 Decision = Literal["accept", "reject", "ask_more"]
 
@@ -94,10 +94,8 @@ class Votes:
                 )
                 table = pcsv.read_csv(path, convert_options=text)
         except (OSError, pa.ArrowException) as error:
-            raise BadInput(
-                f"cannot be read as votes ({error})",
-                where=path,
-                fix="Votes are CSV or Parquet with the columns task, worker, label",
+            raise unreadable(
+                "votes", path, error, fix="Votes are CSV or Parquet with the columns task, worker, label"
             ) from error
         first_row = 1 if path.suffix == ".parquet" else 2
         columns = []

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from topfive.records import BadInput, Truth
+from topfive.records import BadInput, Truth, unreadable
 
 RULE = (
     "consensus of 3 of 5 votes: the given label, the guessed one, or both; no valid label where neither won or nothing "
@@ -51,7 +51,7 @@ def read_reviews(path: Path, n_classes: int = 1000) -> tuple[Reviewed, ...]:
     try:
         entries = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise BadInput(f"cannot be read as JSON ({error})", where=path, fix="Name imagenet_mturk.json") from error
+        raise unreadable("JSON", path, error, fix="Name imagenet_mturk.json") from error
     if not isinstance(entries, list) or not entries:
         raise BadInput("is no list of reviewed images", where=path, fix="Name imagenet_mturk.json")
     found: dict[str, Reviewed] = {}

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from topfive.records import BadInput, Interval, Scores, View
+from topfive.records import BadInput, Interval, Scores, View, unreadable
 
 PROTOCOL = "published-place/1"
 """A result's place is one more than the number of rows that err less. Its tolerance is its own 95 % interval: rows
@@ -144,8 +144,8 @@ def read_published(path: Path) -> tuple[PublishedRow, ...]:
             raise BadInput(f"has more than {MAX_BYTES >> 20} MiB", where=path, fix="Name a table of published results")
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"cannot be read as a CSV file ({error})", where=path) from error
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        raise unreadable("a CSV file", path, error) from error
+    reader = csv.DictReader(io.StringIO(text), strict=True)
     try:
         columns = reader.fieldnames or []
         if "model" not in columns or not {"top1", "top1_err", "top5", "top5_err"} & set(columns):

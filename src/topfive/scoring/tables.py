@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from topfive.records import BadInput, ClassList, Predictions
+from topfive.records import BadInput, ClassList, Predictions, unreadable
 
 MAX_CSV_BYTES = 4 << 30
 _KEY = "image_id"
@@ -31,7 +31,7 @@ def read_order(path: Path, known: ClassList, wnid_of_id: Mapping[int, str] = {})
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"cannot be read as a class order ({error})", where=path, fix=_ORDER_FIX) from error
+        raise unreadable("a class order", path, error, fix=_ORDER_FIX) from error
     if lines and lines[0].split("\t")[:2] == ["index", "wnid"]:
         return ClassList.read(path)
     if not lines:
@@ -49,10 +49,11 @@ def _by_number(texts: Sequence[str], path: Path, known: ClassList, wnid_of_id: M
             where=path,
             fix="Add --kit ILSVRC2012_devkit_t12.tar.gz, or write wnids",
         )
-    strange = next((row for row, text in enumerate(texts) if int(text[:9]) not in wnid_of_id), None)
+    numbers = [int(text) if len(text) <= 9 else -1 for text in texts]  # longer ones never reach int()
+    strange = next((row for row, number in enumerate(numbers) if number not in wnid_of_id), None)
     if strange is not None:
         raise BadInput(f"{texts[strange]} is no ILSVRC2012_ID", where=path, row=strange + 1)
-    return _named([wnid_of_id[int(text)] for text in texts], path, known)
+    return _named([wnid_of_id[number] for number in numbers], path, known)
 
 
 def _named(texts: Sequence[str], path: Path, known: ClassList, *, in_header: bool = False) -> ClassList:
@@ -65,9 +66,7 @@ def _named(texts: Sequence[str], path: Path, known: ClassList, *, in_header: boo
         place = next(place for place, wnid in enumerate(wnids) if wnids.index(wnid) < place)
         again = f" in column {place + 2}" if in_header else ""
         raise BadInput(f"names {wnids[place]} again{again}", where=path, row=1 if in_header else place + 1)
-    classes = ClassList(tuple(wnids), tuple(finder.name(wnid) for wnid in wnids))
-    classes.check(path)
-    return classes
+    return ClassList(tuple(wnids), tuple(finder.name(wnid) for wnid in wnids))
 
 
 class _Finder:
@@ -189,7 +188,7 @@ def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.reader(file, strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadInput(f"cannot be read as CSV ({error})", where=path) from error
+        raise unreadable("CSV", path, error) from error
     if len(rows) < 2 or len(rows[0]) < 2:
         raise BadInput("has no header with columns and no row of an image", where=path)
     header = [name.strip() for name in rows[0]]

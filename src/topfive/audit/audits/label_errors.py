@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from topfive.audit.confident import calibrate, class_thresholds, confident_joint, prune_counts
 from topfive.audit.rows import Blocks, check_arrays, largest_other, name_of, read_rows, self_confidence
-from topfive.records import UNKNOWN, BadInput, ClassList, Finding, Progress, silent, write_text
+from topfive.records import UNKNOWN, BadInput, ClassList, Finding, Progress, silent, unreadable, write_text
 
 TITLE = "Label errors by confident learning"
 
@@ -85,7 +85,7 @@ def read_arrays(labels: Path, probs: Path) -> tuple[Labels, Floats]:
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
-            raise BadInput(f"cannot be read as an array ({error})", where=path, fix="Give a .npy file") from error
+            raise unreadable("an array", path, error, fix="Give a .npy file") from error
         if not isinstance(array, np.ndarray):
             array.close()
             raise BadInput("holds several arrays", where=path, fix="Give a .npy file with one")
