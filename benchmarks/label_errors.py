@@ -1,28 +1,74 @@
-"""Confident learning on 50,000 x 1,000 probabilities."""
+"""Confident learning by cleanlab's default filter, on memory-mapped probabilities."""
 
 from __future__ import annotations
+
+import tempfile
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
 from benchmarks.row import Sides
-from topfive.audit import label_errors
+from topfive.audit import label_errors, read_arrays
 
-TITLE = "confident learning, 50,000 x 1,000 float32"
-GOAL = "3x"
+N, K = 200_000, 1000
+ON = f"{N:,} x {K:,} float32 memory-mapped, less than 100 MB beyond them"
+TITLE = f"confident learning, default filter, {ON}"
+GOAL = "3x cleanlab"
+_MOST_BYTES = 100e6
+_ROWS = 10_000
+
+
+class Judged:
+    """Labels of which 6 % are drawn anew, and probabilities that know it; the files go when nothing holds them."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        paths = [Path(self._folder.name) / name for name in ("labels.npy", "probs.npy")]
+        labels = rng.integers(0, K, N)
+        true = np.where(rng.random(N) < 0.06, rng.integers(0, K, N), labels)
+        written = np.lib.format.open_memmap(paths[1], mode="w+", dtype=np.float32, shape=(N, K))
+        for start in range(0, N, _ROWS):
+            values = rng.standard_normal((_ROWS, K), dtype=np.float32)
+            values[np.arange(_ROWS), true[start : start + _ROWS]] += 6
+            np.exp(values, out=values)
+            written[start : start + _ROWS] = values / values.sum(axis=1, keepdims=True)
+        written.flush()
+        np.save(paths[0], labels)
+        self.labels, self.probs = read_arrays(*paths)
+
+
+def weighed(way: Callable[[], np.ndarray]) -> Callable[[], np.ndarray]:
+    """The way, whose first run, which is not counted, must stay below the memory that is promised."""
+    seen: list[int] = []
+
+    def run() -> np.ndarray:
+        if seen:
+            return way()
+        tracemalloc.start()
+        found = way()
+        seen.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        if seen[0] > _MOST_BYTES:
+            raise MemoryError(f"{seen[0]:,} bytes beyond the input")
+        return found
+
+    return run
 
 
 def sides(rng: np.random.Generator) -> Sides:
-    from cleanlab.filter import find_label_issues
-
-    labels = rng.integers(0, 1000, 50_000)
-    true = np.where(rng.random(50_000) < 0.06, rng.integers(0, 1000, 50_000), labels)
-    logits = rng.standard_normal((50_000, 1000), dtype=np.float32)
-    logits[np.arange(50_000), true] += 6
-    probs = np.exp(logits)
-    probs /= probs.sum(axis=1, keepdims=True)
+    """Each side answers with the suspects, most suspicious first."""
+    data = Judged(rng)
 
     def peer() -> np.ndarray:
-        found = find_label_issues(labels, probs, return_indices_ranked_by="self_confidence", n_jobs=1)
-        return np.asarray(found)
+        from cleanlab.filter import find_label_issues
 
-    return Sides("cleanlab 2.9, one job", peer, lambda: label_errors(labels, probs, threads=2).rows, np.array_equal)
+        # More jobs are slower (0.73 against 0.53 s on 50,000 rows), and fail in a process that was spawned.
+        by = "self_confidence"
+        return np.asarray(find_label_issues(np.asarray(data.labels), data.probs, return_indices_ranked_by=by, n_jobs=1))
+
+    def ours() -> np.ndarray:
+        return label_errors(data.labels, data.probs, threads=2).rows
+
+    return Sides("cleanlab 2.9, one job", peer, weighed(ours), np.array_equal)

@@ -11,7 +11,7 @@ from benchmarks.row import Sides, Timed
 from benchmarks.wordnet import NltkWordNet
 from topfive.taxonomy import class_tree, ilsvrc_classes, wordnet
 
-TITLE = "WordNet: lowest common ancestors of pairs of the 1,000 classes"
+TITLE = "WordNet: lowest common ancestors of the 1,000 classes, all 499,500 pairs (NLTK: 2,000 of them)"
 GOAL = "all pairs <= 0.2 s: 2,500,000 pairs/s"
 N_PAIRS = 1000 * 999 // 2
 

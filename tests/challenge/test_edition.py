@@ -34,6 +34,30 @@ def test_an_edition_is_frozen(stage: Any) -> None:
     assert create("second", held.public, "test", Rules("top1", 6, "day"), **told).rules.limit == 6
 
 
+@pytest.mark.parametrize(
+    ("now", "metric"),
+    [
+        (datetime(2012, 9, 30, tzinfo=UTC), "top5"),
+        (datetime(2017, 12, 31, 23, 59, tzinfo=UTC), "top5"),
+        (datetime(2018, 1, 1, 0, 30, tzinfo=timezone(timedelta(hours=1))), "top5"),  # in UTC it is still 2017
+        (datetime(2018, 1, 1, tzinfo=UTC), "top1"),
+        (datetime(2026, 11, 24, tzinfo=UTC), "top1"),
+    ],
+)
+def test_the_year_says_what_is_ranked_by_where_nobody_does(stage: Any, now: datetime, metric: str) -> None:
+    held = stage.hold()
+    told: dict[str, Any] = {"vault": held.vault, "database": held.database}
+    edition = create("of its year", held.public, "test", Rules(limit=3), now=now, **told)
+    assert edition.rules == Rules(metric, 3, "week")  # type: ignore[arg-type]
+    assert read_edition("of its year", database=held.database) == edition
+    later = now + timedelta(days=400)
+    assert create("of its year", held.public, "test", Rules(limit=3), now=later, **told) == edition
+    other = Rules("top1" if metric == "top5" else "top5", 3)
+    assert create("told", held.public, "test", other, now=now, **told).rules.rank_by == other.rank_by
+    with pytest.raises(BadInput, match="stands already, with another rules"):
+        create("of its year", held.public, "test", other, now=now, **told)
+
+
 def test_refusals(stage: Any, leaky: Dataset, tmp_path: Path) -> None:
     held = stage.hold()
     told = {"vault": held.vault, "database": held.database, "now": stage.NOON}

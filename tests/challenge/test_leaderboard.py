@@ -127,5 +127,5 @@ def test_a_board_of_changed_evidence_is_refused(stage: Any) -> None:
     with pytest.raises(WorkFailed, match="no longer has the digest"):
         board(held.edition, vault=held.vault, database=held.database)
     (folder / f"{receipts[1].digest}.parquet").unlink()
-    with pytest.raises(BadInput, match="cannot be read"):
+    with pytest.raises(BadInput, match="there is no such file"):
         board(held.edition, vault=held.vault, database=held.database)

@@ -81,6 +81,15 @@ def test_tree(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert len(said(capsys, "tree", "--depth", "9", "--limit", "12").splitlines()) == 12
 
 
+def test_rows_that_a_tree_does_not_count_are_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "some.txt").write_text("lion\nlion\nzzzzqqq\n", encoding="utf-8")
+    with pytest.raises(SystemExit):
+        main(["taxonomy", "tree", "n02127808", "--leaves", str(tmp_path / "some.txt"), "--json"])
+    out, err = capsys.readouterr()
+    assert json.loads(out)["tree"]["n_leaves"] == 1
+    assert "2 of 3 rows" in err
+
+
 def test_leaves(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     value = answered(capsys, "leaves", "--n", "20", "--quota", "n02084071=3", "--quota", "n00007846=0", "--seed", "5")
     assert (value["n"], value["from"], value["seed"], value["in_quotas"], value["out"]) == (
@@ -105,7 +114,13 @@ def test_leaves(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("show", "dog"), "taxonomy find"),
+        (("show", "dog"), "n02084071 (dog, domestic dog, Canis familiaris) comes nearest"),
+        (("show", "v01835496"), "taxonomy find"),
+        (("path", "n02084071", "cat"), "n02121620 (cat, true cat) comes nearest"),
+        (("tree", "feline"), "n02120997"),
+        (("find", "q" * 201), "201 bytes"),
+        (("check", " "), "no class list is named"),
+        (("check", "."), "classes.tsv"),
         (("tree", "n99999999"), "n99999999"),
         (("tree", "n02120997", "--leaves", "nowhere.txt"), "nowhere.txt"),
         (("leaves", "--n", "1001"), "only 1000 can be chosen"),

@@ -62,6 +62,11 @@ def way_up(links: Links, i: int, to: int) -> int:
 def test_walks_equal_the_obvious_recursion(links: Links) -> None:
     graph = graph_of(links)
     wnids = list(graph)
+    start, closures = graph.closures(wnids[::-1])
+    rows = [row.tolist() for row in np.split(closures, start[1:-1])]
+    assert rows == [sorted(above(links, i)) for i in reversed(range(len(links)))]
+    n_parents, parents = graph.parents_of(np.arange(len(links), dtype=np.int32))
+    assert [row.tolist() for row in np.split(parents, np.cumsum(n_parents)[:-1])] == [sorted(row) for row in links]
     for i, wnid in enumerate(wnids):
         assert graph.position(wnid) == i
         assert graph.wnid(i) == wnid
@@ -85,6 +90,26 @@ def test_walks_equal_the_obvious_recursion(links: Links) -> None:
             else:
                 with pytest.raises(BadInput, match="is not above"):
                     graph.chain(wnid, other)
+
+
+def test_closures_of_nothing_of_one_twice_and_of_all() -> None:
+    graph = wordnet()
+    start, found = graph.closures([])
+    assert (start.tolist(), found.tolist(), found.dtype) == ([0], [], np.int32)
+    start, found = graph.closures(["n02084071", "n02084071"])
+    assert start.tolist() == [0, len(found) // 2, len(found)]
+    assert {graph.wnid(position) for position in found.tolist()} == graph.ancestors("n02084071")
+    wnids = list(graph)
+    start, found = graph.closures(wnids)  # 82,115 x 82,115 cells are more than 32 bits count
+    for i in range(0, len(wnids), 499):
+        row = found[start[i] : start[i + 1]].tolist()
+        assert [graph.wnid(position) for position in row] == sorted(graph.ancestors(wnids[i]))
+
+
+def test_two_wnids_that_are_wrong_only_apart() -> None:
+    with pytest.raises(BadInput) as caught:
+        wordnet().positions(["n0208407", "1n02084071"])  # together eighteen letters that read as two wnids
+    assert caught.value.row == 0
 
 
 def test_a_hand_made_graph(toy: Toy) -> None:
@@ -112,6 +137,9 @@ def test_what_is_no_wnid(text: str) -> None:
     with pytest.raises(BadInput, match="no noun synset") as caught:
         wordnet().positions(["n02084071", text])
     assert caught.value.row == 1
+    with pytest.raises(BadInput, match="no noun synset") as caught:
+        wordnet().closures(["n02084071", "n02084071", text])
+    assert caught.value.row == 2
 
 
 def test_what_is_not_text_is_not_in_the_graph() -> None:

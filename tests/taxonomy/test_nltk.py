@@ -41,9 +41,12 @@ def test_closures_of_the_classes(nltk_wordnet: Any) -> None:
     def above(synset: Any) -> list[Any]:
         return list(synset.hypernyms() + synset.instance_hypernyms())
 
-    for wnid in ilsvrc_classes().wnids:
+    graph, wnids = wordnet(), ilsvrc_classes().wnids
+    start, positions = graph.closures(wnids)
+    for wnid, row in zip(wnids, np.split(positions, start[1:-1]), strict=True):
         theirs = nltk_wordnet.synset_from_pos_and_offset("n", int(wnid[1:]))
-        assert wordnet().ancestors(wnid) == {wnid, *map(key, theirs.closure(above))}
+        assert graph.ancestors(wnid) == {wnid, *map(key, theirs.closure(above))}
+        assert graph.ancestors(wnid) == {graph.wnid(position) for position in row.tolist()}
 
 
 def test_lowest_common_ancestors(nltk_wordnet: Any) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from topfive.records import BadInput
-from topfive.taxonomy import SynsetCard, find, ilsvrc_classes, read_devkit, wordnet
+from topfive.taxonomy import SynsetCard, find, ilsvrc_classes, meant, read_devkit, wordnet
 
 NOWHERE = Path("/nowhere/data.noun")
 
@@ -39,6 +39,14 @@ def found(words: str, limit: int = 10) -> tuple[SynsetCard, ...]:
         ("hot-dog", "n07697537"),
         ("Etna", "n09174718"),
         ("chihuaua", "n02085620"),
+        ("grizly bear", "n02132580"),
+        ("labrador retreiver", "n02099712"),
+        ("dgo", "n02084071"),  # letters within a word, as in Bydgoszcz, come after typing errors
+        ("n0144076", "n01440764"),
+        ("n10440764", "n01440764"),
+        ("n014407644", "n01440764"),
+        ("n00001741", "n00001740"),
+        ("dgoszcz", "n08983274"),
     ],
 )
 def test_the_first_hit(words: str, wnid: str) -> None:
@@ -96,7 +104,7 @@ def test_no_synset_stands_twice_and_the_limit_holds() -> None:
         assert wnids == [card.wnid for card in found(words, limit=30)][: len(wnids)]
 
 
-@pytest.mark.parametrize("words", ["zzzzqq", "12345678901", "n00000001", "犬", "q" * 400])
+@pytest.mark.parametrize("words", ["zzzzqq", "12345678901", "n00000001", "v01835496", "犬", "🐶 dog", "q" * 200])
 def test_nothing_near_gives_nothing(words: str) -> None:
     assert found(words) == ()
 
@@ -105,6 +113,55 @@ def test_nothing_near_gives_nothing(words: str) -> None:
 def test_no_words_are_refused(words: str) -> None:
     with pytest.raises(BadInput, match="no words"):
         found(words)
+
+
+@pytest.mark.parametrize("words", ["q" * 201, "x" * 10_000_000, "犬" * 67])
+def test_what_is_too_long_for_a_name_is_refused(words: str) -> None:
+    with pytest.raises(BadInput, match="bytes are no name") as caught:
+        found(words)
+    assert len(str(caught.value)) < 200
+
+
+def test_letters_within_a_word_come_last() -> None:
+    cards = found("hound", limit=60)
+    begins = ["hound" in card.words.lower().replace("-", " ").replace(",", " ").split() for card in cards]
+    assert begins[0]
+    assert "n02088466" in [card.wnid for card in cards]  # bloodhound
+    assert not begins[[card.wnid for card in cards].index("n02088466")]
+
+
+def wrong_by_one(wnid: str) -> set[str]:
+    """All that one slip makes of a wnid's digits."""
+    digits = wnid[1:]
+    places = range(len(digits))
+    made = {digits[:i] + digits[i + 1 :] for i in places}
+    made |= {digits[:i] + d + digits[i:] for i in (*places, len(digits)) for d in "0123456789"}
+    made |= {digits[:i] + d + digits[i + 1 :] for i in places for d in "0123456789"}
+    made |= {digits[:i] + digits[i + 1] + digits[i] + digits[i + 2 :] for i in places[:-1]}
+    return {f"n{d}" for d in made} - {wnid}
+
+
+def test_a_slip_in_a_wnid_is_forgiven() -> None:
+    for wnid in ("n01440764", "n15075141"):
+        for typed in sorted(wrong_by_one(wnid))[::11]:
+            assert typed in wordnet() or wnid in [card.wnid for card in found(typed, limit=20)], typed
+
+
+@pytest.mark.parametrize(
+    ("typed", "nearest"),
+    [("dog", "n02084071"), ("N02099601", "n02099601"), ("207", "n02099601"), ("n0144076", "n01440764")],
+)
+def test_what_was_meant_is_named(typed: str, nearest: str) -> None:
+    assert meant(nearest) == nearest
+    with pytest.raises(BadInput, match=rf"no wnid.*{nearest} \(.*comes nearest"):
+        meant(typed)
+
+
+@pytest.mark.parametrize("typed", ["", "🐶", "v01835496", "x" * 10_000_000])
+def test_what_means_nothing_is_refused_in_short(typed: str) -> None:
+    with pytest.raises(BadInput, match="is no noun synset of WordNet") as caught:
+        meant(typed)
+    assert len(str(caught.value)) < 400
 
 
 def test_a_limit_below_one_is_refused() -> None:

@@ -39,6 +39,29 @@ def test_wnids_with_and_without_names(tmp_path: Path) -> None:
     assert found.synsets == ("n01440764", "n01443537", "n02084071", None)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_marks_line_ends_quotes_and_comments_of_other_systems(tmp_path: Path, end: str) -> None:
+    rows = ["# mine", "", "  # indented", "n01440764", '"n02129165","lion"', "n02123159;tiger cat", "n02123045: tabby"]
+    (tmp_path / "list.txt").write_bytes(b"\xef\xbb\xbf" + end.join([*rows, ""]).encode())
+    found = read_written(tmp_path / "list.txt")
+    assert found.synsets == ("n01440764", "n02129165", "n02123159", "n02123045")
+    assert found.names == ("", "lion", "tiger cat", "tabby")
+    assert found.lines == (4, 5, 6, 7)
+
+
+def test_a_row_that_is_no_name_is_refused_in_short(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="has 1,000,000 letters") as caught:
+        written(tmp_path, "tench\n" + "x" * 1_000_000)
+    assert caught.value.row == 2
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("source", ["", " "])
+def test_no_list_is_refused(source: str) -> None:
+    with pytest.raises(BadInput, match="no class list is named"):
+        read_written(source)
+
+
 def test_names(tmp_path: Path) -> None:
     found = written(tmp_path, "tench\nGolden-Retriever\ncrane\nblorb\ntench, Tinca tinca\n")
     assert found.synsets == ("n01440764", "n02099601", "n02012849", None, "n01440764")

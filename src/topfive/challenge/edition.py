@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from topfive.challenge.vault import Vault
 from topfive.records import UNKNOWN, BadInput, Dataset
-from topfive.scoring import PROTOCOL
+from topfive.scoring import PROTOCOL, rank_by
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -19,16 +19,17 @@ WindowKind = Literal["day", "week", "edition"]
 
 @dataclass(frozen=True)
 class Rules:
-    """Ranking by correct images at top-1 or top-5 (ILSVRC's own editions, to 2017, ranked by top-5); `limit` scored
-    submissions for each team in each window: a UTC day, an ISO week in UTC, or the whole edition."""
+    """Ranking by correct images at top-1 or top-5, by default as `scoring.rank_by` has it for the year in which the
+    edition is made; `limit` scored submissions for each team in each window: a UTC day, an ISO week in UTC, or the
+    whole edition."""
 
-    rank_by: Metric = "top1"
+    rank_by: Metric | None = None
     limit: int = 2
     window: WindowKind = "week"
 
     def check(self) -> None:
         """Raise BadInput on a rule that cannot be kept."""
-        if self.rank_by not in ("top1", "top5"):
+        if self.rank_by not in (None, "top1", "top5"):
             raise BadInput(f"is no metric: {self.rank_by!r}", where="rank_by", fix="Use top1 or top5")
         if self.window not in ("day", "week", "edition"):
             raise BadInput(f"is no window: {self.window!r}", where="window", fix="Use day, week or edition")
@@ -78,15 +79,16 @@ def create(
     truth = vault.truth(split)
     if truth.ids != rows.ids or truth.classes.digest != dataset.classes.digest:
         raise BadInput(f"holds other images than split {split!r}", where=vault.folder, fix="Name the vault of this set")
+    made = stamp(now)
     edition = Edition(
         name=name,
         split=split,
-        rules=rules,
+        rules=rules if rules.rank_by else replace(rules, rank_by=rank_by(int(made[:4]))),
         classes=dataset.classes.digest,
         dataset=rows.digest,
         n=int((truth.n_labels > 0).sum()),
         commitment=vault.commitment(split),
-        created=stamp(now),
+        created=made,
     )
     with writing(database) as connection:
         found = _find(connection, name)
@@ -94,6 +96,8 @@ def create(
             connection.execute(insert(editions).values(_to_row(edition)))
             return edition
     there = found[1]
+    if rules.rank_by is None:  # the year is that of the first call
+        edition = replace(edition, rules=replace(rules, rank_by=there.rules.rank_by))
     for field in fields(Edition):
         old, new = getattr(there, field.name), getattr(edition, field.name)
         if old != new and field.name != "created":

@@ -49,7 +49,7 @@ def find(*words: str, limit: int = 10, devkit: Path | None = None, json: bool = 
         print_json({"n": len(found), "synsets": found})
         return
     if not found:
-        print(f"nothing in WordNet 3.0 comes near {' '.join(words)!r}", file=sys.stderr)
+        print(f"nothing among WordNet 3.0's nouns comes near {' '.join(words)!r}", file=sys.stderr)
         return
     columns = ("wnid", "class_index", *(("ilsvrc_id",) if kit else ()), "n_leaves", "words")
     rows = [["" if card[column] is None else card[column] for column in columns] for card in found]
@@ -57,7 +57,7 @@ def find(*words: str, limit: int = 10, devkit: Path | None = None, json: bool = 
 
 
 @app.command
-def show(wnid: str, *, devkit: Path | None = None, json: bool = False) -> None:
+def show(wnid: str, /, *, devkit: Path | None = None, json: bool = False) -> None:
     """Show one synset: words, gloss, parents, children, the ILSVRC classes at or below it.
 
     Example: `topfive taxonomy show n02099601`
@@ -71,7 +71,8 @@ def show(wnid: str, *, devkit: Path | None = None, json: bool = False) -> None:
     json
         Print one JSON object.
     """
-    value = taxonomy.show(wnid, devkit=None if devkit is None else taxonomy.read_devkit(devkit)).to_json()
+    kit = None if devkit is None else taxonomy.read_devkit(devkit)
+    value = taxonomy.show(taxonomy.meant(wnid), devkit=kit).to_json()
     if json:
         print_json(value)
         return
@@ -92,7 +93,7 @@ def show(wnid: str, *, devkit: Path | None = None, json: bool = False) -> None:
 
 
 @app.command
-def path(a: str, b: str, *, json: bool = False) -> None:
+def path(a: str, b: str, /, *, json: bool = False) -> None:
     """Show where two synsets meet: their lowest common ancestors, how high they lie, the ways up to the lowest.
 
     Example: `topfive taxonomy path n02123045 n02123159`
@@ -106,7 +107,7 @@ def path(a: str, b: str, *, json: bool = False) -> None:
     json
         Print one JSON object.
     """
-    found = taxonomy.path(a, b)
+    found = taxonomy.path(taxonomy.meant(a), taxonomy.meant(b))
     if json:
         print_json(found.to_json())
         return
@@ -129,7 +130,7 @@ def path(a: str, b: str, *, json: bool = False) -> None:
 
 @app.command
 def tree(
-    wnid: str = "n00001740", *, depth: int = 3, leaves: str = "ilsvrc", limit: int = 200, json: bool = False
+    wnid: str = "n00001740", /, *, depth: int = 3, leaves: str = "ilsvrc", limit: int = 200, json: bool = False
 ) -> None:
     """Draw the tree below a synset, as far as it leads to the classes of a list.
 
@@ -148,8 +149,12 @@ def tree(
     json
         Print one JSON object.
     """
-    classes = taxonomy.read_written(leaves).known
-    drawing = taxonomy.draw(wnid, classes, depth=depth, limit=limit)
+    written = taxonomy.read_written(leaves)
+    classes = written.known
+    drawing = taxonomy.draw(taxonomy.meant(wnid), classes, depth=depth, limit=limit)
+    if len(classes) < len(written):
+        left_out = f"{len(written) - len(classes)} of {len(written)} rows of {leaves}"
+        print(f"{left_out} are not counted: `topfive taxonomy check {leaves}` says why", file=sys.stderr)
     if json:
         print_json(drawing.to_json())
         return
@@ -224,6 +229,7 @@ def leaves(
 @app.command
 def check(
     classes: str = "ilsvrc",
+    /,
     *,
     kind: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     limit: int = 20,

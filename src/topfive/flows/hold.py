@@ -15,7 +15,7 @@ from topfive import systems
 from topfive.flows import provenance
 from topfive.flows.fit import Options, fit, named, plan_fit
 from topfive.flows.inference import Inference
-from topfive.flows.models import predict
+from topfive.flows.prediction import predict
 from topfive.records import (
     BadInput,
     Board,
@@ -54,7 +54,7 @@ class Order:
 
 def hold_challenge(out: Path, order: Order, *, now: datetime, progress: Progress = silent) -> Board:
     """Hold the challenge into the workspace `out` and return its board; the same call goes on where it stopped."""
-    from topfive import challenge, reports, scoring, storage
+    from topfive import challenge, reports, storage
     from topfive.flows.report import gather
 
     began = time.perf_counter()
@@ -63,7 +63,7 @@ def hold_challenge(out: Path, order: Order, *, now: datetime, progress: Progress
     runs = _fit_all(out, order, dataset, split, began, now, progress)
     vault = challenge.Vault(out / "vault")
     database = storage.open_database(out / "challenge.db")
-    rules = challenge.Rules(rank_by=scoring.rank_by(now.year), limit=_SUBMISSIONS_A_WEEK)
+    rules = challenge.Rules(limit=_SUBMISSIONS_A_WEEK)
     edition = challenge.create(EDITION, dataset, split, rules, vault=vault, database=database, now=now)
     for run in runs:
         _submit(out, run, dataset, edition, vault, database, now)

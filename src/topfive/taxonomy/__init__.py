@@ -21,7 +21,7 @@ from topfive.taxonomy.leaves import Chosen, LeafRules, choose_leaves
 from topfive.taxonomy.lookup import SynsetCard, SynsetPath, path, show
 from topfive.taxonomy.parts import PART_KINDS, PartLinks, part_links, read_part_table, write_part_table
 from topfive.taxonomy.quotas import Quota, read_quota
-from topfive.taxonomy.search import find
+from topfive.taxonomy.search import find, meant
 from topfive.taxonomy.spelling import meanings
 from topfive.taxonomy.table import read_table, wordnet, write_table
 from topfive.taxonomy.tree import ClassTree, class_tree
@@ -58,6 +58,7 @@ __all__ = [
     "imagenet21kp_fall2011_classes",
     "imagenet21kp_winter2021_classes",
     "meanings",
+    "meant",
     "part_links",
     "path",
     "read_counts",

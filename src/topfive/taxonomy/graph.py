@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from topfive.records import BadInput
+
+_PLACES = 10.0 ** np.arange(7, -1, -1)
+"""What each digit of an offset is worth; whole numbers below 2^53 are exact."""
 
 
 class SynsetGraph:
@@ -62,7 +65,7 @@ class SynsetGraph:
         found = self._find(wnid)
         if found is None:
             raise BadInput(
-                f"{wnid!r} is no noun synset of WordNet 3.0",
+                f"{wnid[:80]!r} is no noun synset of WordNet 3.0",
                 fix="A wnid is 'n' and 8 digits, as n02084071; offsets of other WordNet versions do not fit. "
                 "`topfive taxonomy find WORDS` looks one up",
             )
@@ -112,6 +115,33 @@ class SynsetGraph:
             position = self.position(wnid)
             known = self._closures[wnid] = frozenset(self._lines.get(position) or self._at_and_above(position, wnid))
         return known
+
+    def closures(self, wnids: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """The synsets at or above each of n wnids, by `@` and `@i`: ragged, as (`start` [n + 1], positions), int32.
+
+        Those of row i are the rising `positions[start[i]:start[i + 1]]`; `wnid` names them. Three times as fast as
+        `ancestors` of one after the other. Raises BadInput naming the first row that is no synset.
+        """
+        n = np.int64(len(self))
+        at = self.positions(wnids)
+        rows = np.arange(len(at))
+        found = []
+        while len(at):
+            found.append(rows * n + at)
+            n_parents, at = self.parents_of(at)
+            rows = np.repeat(rows, n_parents)
+        keys = np.sort(np.concatenate([*found, np.empty(0, dtype=np.int64)]))
+        keys = keys[np.diff(keys, prepend=-1) > 0]  # with np.unique 1,000 classes take 1.9 ms, not 1.1
+        start = np.searchsorted(keys, np.arange(len(wnids) + 1) * n)
+        return start.astype(np.int32), (keys - np.repeat(np.arange(len(wnids)), np.diff(start)) * n).astype(np.int32)
+
+    def parents_of(self, positions: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """How many parents each position has, int32 [n], and their positions one row after the other, int32."""
+        first = self.parent_start[positions]
+        n_parents = self.parent_start[positions + 1] - first
+        ends = np.cumsum(n_parents)
+        links = np.repeat(first - (ends - n_parents), n_parents) + np.arange(n_parents.sum())
+        return n_parents, self.parent_positions[links]
 
     def depth(self, wnid: str) -> int:
         """Number of links on the longest way up to a root, by `@` and `@i`."""
@@ -165,20 +195,18 @@ class SynsetGraph:
         kind_of = ~self.is_instance
         return longest_ways(len(self), self.child_of_link[kind_of], self.parent_positions[kind_of])
 
-    def positions(self, wnids: Iterable[str]) -> NDArray[np.int32]:
+    def positions(self, wnids: Sequence[str]) -> NDArray[np.int32]:
         """The position of each wnid, int32; raises BadInput naming the first row that is no synset."""
-        found = []
-        for row, wnid in enumerate(wnids):
-            position = self._find(wnid)
-            if position is None:
-                raise BadInput(
-                    f"class {wnid!r} is no noun synset of WordNet 3.0",
-                    where="class list",
-                    row=row,
-                    fix="Key the classes by wnid, as n02084071",
-                )
-            found.append(position)
-        return np.array(found, dtype=np.int32)
+        found = self._find_all(wnids)
+        if found is not None:
+            return found
+        row, wnid = next((row, wnid) for row, wnid in enumerate(wnids) if self._find(wnid) is None)
+        raise BadInput(
+            f"class {wnid[:80]!r} is no noun synset of WordNet 3.0",
+            where="class list",
+            row=row,
+            fix="Key the classes by wnid, as n02084071",
+        )
 
     def _find(self, wnid: str) -> int | None:
         try:
@@ -187,6 +215,19 @@ class SynsetGraph:
             return None
         # Writing the wnid anew refuses all other spellings that int() forgives (signs, spaces, missing zeros).
         return place if place < len(self._offsets) and f"n{self._offsets[place]:08d}" == wnid else None
+
+    def _find_all(self, wnids: Sequence[str]) -> NDArray[np.int32] | None:
+        """The position of each wnid, None where one of them has none: a tenth of the time of `_find` for each."""
+        text = "".join(wnids)
+        if not text.isascii() or len(text) != 9 * len(wnids) or any(len(wnid) != 9 for wnid in wnids):
+            return None
+        letters = np.frombuffer(text.encode("ascii"), dtype=np.uint8).reshape(-1, 9)
+        digits = letters[:, 1:] - np.uint8(ord("0"))  # what stands before "0" wraps round to more than 9
+        if (letters[:, 0] != ord("n")).any() or (digits > 9).any():
+            return None
+        offsets = (digits @ _PLACES).astype(np.int32)
+        places = np.minimum(np.searchsorted(self.offsets, offsets), len(self) - 1)
+        return places.astype(np.int32) if (self.offsets[places] == offsets).all() else None
 
     def _at_and_above(self, position: int, wnid: str) -> tuple[str, ...]:
         # Tuples, since putting one before another costs a tenth of the copy of a set; and 97 % have one parent.

@@ -96,18 +96,20 @@ def class_tree(classes: ClassList, graph: SynsetGraph | None = None) -> ClassTre
     """
     graph = wordnet() if graph is None else graph
     classes.check("class list")
-    graph.positions(classes.wnids)
-    closures = [graph.ancestors(wnid) for wnid in classes.wnids]
-    internal = sorted(frozenset().union(*closures).difference(classes.wnids))
-    wnids = (*classes.wnids, *internal)
-    index = {wnid: node for node, wnid in enumerate(wnids)}
+    leaf_positions = graph.positions(classes.wnids)
+    closure_start, closures = graph.closures(classes.wnids)
+    positions = np.concatenate([leaf_positions, np.setdiff1d(closures, leaf_positions)])  # the others follow by wnid
+    wnids = (*classes.wnids, *(graph.wnid(position) for position in positions[len(classes) :].tolist()))
+    node_of = np.full(len(graph), UNKNOWN, dtype=np.int32)
+    node_of[positions] = np.arange(len(positions), dtype=np.int32)
 
-    above = [sorted(index[parent] for parent in graph.parents(wnid)) for wnid in wnids]
-    parents = np.array([parent for row in above for parent in row], dtype=np.int32)
-    children = np.repeat(np.arange(len(wnids), dtype=np.int32), [len(row) for row in above])
+    n_parents, above = graph.parents_of(positions)
+    children = np.repeat(np.arange(len(positions), dtype=np.int32), n_parents)
+    parents = node_of[above]
+    parents = parents[np.lexsort((parents, children))]
 
-    over = np.array([index[wnid] for closure in closures for wnid in closure], dtype=np.int32)
-    leaf = np.repeat(np.arange(len(classes), dtype=np.int32), [len(closure) for closure in closures])
+    over = node_of[closures]
+    leaf = np.repeat(np.arange(len(classes), dtype=np.int32), np.diff(closure_start))
     return ClassTree(
         classes=classes,
         wnids=wnids,
@@ -117,7 +119,7 @@ def class_tree(classes: ClassList, graph: SynsetGraph | None = None) -> ClassTre
         leaves=leaf[np.argsort(over, kind="stable")],
         depths=longest_ways(len(wnids), parents, children),
         heights=longest_ways(len(wnids), children, parents),
-        full_heights=graph.heights[graph.positions(wnids)],
+        full_heights=graph.heights[positions],
     )
 
 

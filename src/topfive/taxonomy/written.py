@@ -47,6 +47,8 @@ WNID = re.compile(r"n[0-9]{8}")
 
 _LARGEST = 32 << 20
 """Bytes of a list: all of WordNet with names has 3 million. Guards against reading an archive as text."""
+_LONGEST = 10_000
+"""Letters of a row: a wnid, all its lemmas and the gloss have less than 1,000."""
 _FIX = f"Give a classes.tsv, a dataset folder, a file of wnids or names one a line, or one of {', '.join(NAMED)}"
 
 
@@ -91,22 +93,27 @@ _CHECK = "`topfive taxonomy check FILE` lists all that is wrong with a list"
 def read_written(source: str | Path) -> WrittenList:
     """Read a list by its name in NAMED, a `classes.tsv`, a dataset folder, or a file of wnids or names one a line.
 
-    A wnid may be followed by a tab or spaces and a name. Empty lines and lines that begin with `#` are passed over.
-    Raises BadInput where there is no such file, no entry or no text in it; what an entry says is not judged.
+    A wnid may be followed by a tab, spaces, a comma, semicolon or colon and a name; both may stand in double quotes.
+    Empty lines and lines that begin with `#` are passed over. Raises BadInput where there is no such file, no entry or
+    no text in it, or a row of more than 10,000 letters; what an entry says is not judged.
     """
     if str(source) in NAMED:
         classes = NAMED[str(source)]()
         return WrittenList(
             str(source), tuple(range(1, len(classes) + 1)), classes.wnids, ("",) * len(classes), classes.wnids
         )
+    if not str(source).strip():
+        raise BadInput("no class list is named", fix=_FIX)
     path = Path(source)
     path = path / "classes.tsv" if path.is_dir() else path
     lines = _text(path).splitlines()
     tabled = bool(lines) and lines[0].split("\t")[:2] == ["index", "wnid"]
     entries: list[tuple[int, str, str]] = []
     for number, line in enumerate(lines, start=1):
-        if (tabled and number == 1) or not line.strip() or line.startswith("#"):
+        if (tabled and number == 1) or not line.strip() or line.lstrip().startswith("#"):
             continue
+        if len(line) > _LONGEST:
+            raise BadInput(f"has {len(line):,} letters, too many for a class", where=path, row=number, fix=_FIX)
         fields = line.split("\t")[1:] if tabled else [line]
         key, name = _key_and_name(fields)
         entries.append((number, key, name))
@@ -130,7 +137,7 @@ def _key_and_name(fields: Sequence[str]) -> tuple[str, str]:
     if len(fields) > 1:
         return fields[0].strip(), fields[1].strip()
     text = fields[0].strip() if fields else ""
-    match = re.fullmatch(r"(n[0-9]{8})[\s,;:]+(.*)", text)
+    match = re.fullmatch(r'"?(n[0-9]{8})"?[\s,;:]+"?(.*?)"?', text)
     return (match[1], match[2].strip()) if match else (text, "")
 
 
