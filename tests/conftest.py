@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,11 +13,29 @@ import pytest
 from PIL import Image
 
 from topfive.records import ClassList
+from toy.nightly import COUNTED, NIGHTLY, Count, Teller
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 _REAL = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture
+def full_count(record_property: Callable[[str, object], None]) -> Count:
+    """How often a test does what it is about: a few times, or as often as `make nightly` says."""
+
+    def count(what: str, few: int, full: int) -> int:
+        record_property(COUNTED, f"{full:,} {what}")
+        return full if NIGHTLY else few
+
+    return count
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tell on a page what a nightly run counts; of several processes the one that gathers their reports does."""
+    if NIGHTLY and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Teller())
 
 
 @pytest.fixture(scope="session")

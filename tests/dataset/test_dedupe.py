@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from topfive import flows
 from topfive.cli import main
 from topfive.dataset import dedupe, import_source, make_twin, read_planted, write_deduped
-from topfive.dataset.dedupe import MOST, _joined
+from topfive.dataset.dedupe import MOST
 from topfive.dataset.fingerprints import THUMB, describe, fingerprints
-from topfive.dataset.near import MOST_BITS, components, distance
+from topfive.dataset.near import GRAIN, MOST_BITS, components, distance, even, grain, near_pairs
 from topfive.dataset.twin import TwinRecipe
 from topfive.records import BadInput, Dataset
 
@@ -128,7 +128,7 @@ def test_a_stray_part_is_removed_and_no_threads_are_refused(copies: Dataset) -> 
     (folder / "part-old.parquet").write_text("no table")
     fingerprints(copies)
     assert sorted(path.name for path in folder.iterdir()) == ["part-00000.parquet", "part-old.parquet"]
-    with pytest.raises(BadInput, match="0 threads"):
+    with pytest.raises(BadInput, match="0 processes"):
         fingerprints(copies, workers=0)
 
 
@@ -158,27 +158,6 @@ def test_a_sheet_leaves_out_what_does_not_decode(tmp_path: Path) -> None:
     dataset = imported(tmp_path, {"a/one.jpg": page, "a/two.jpg": page, "a/three.jpg": jpeg(drawn(1))})
     facts = flows.dedupe(dataset, sheet=tmp_path / "none.png")
     assert facts["n_bytes"] == 1 and facts["n_unread"] == 2 and "sheet" not in facts
-
-
-def test_a_picture_between_two_fixed_groups_joins_one_and_is_named() -> None:
-    root, used, bridged = _joined(3, [(0, 1, "near", 1.0), (1, 2, "near", 2.0)], {0: "x", 2: "y"})
-    assert root[0] == root[1] != root[2]
-    assert [link[:2] for link in used] == [(0, 1)] and [link[:2] for link in bridged] == [(1, 2)]
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=20),
-    st.dictionaries(st.integers(0, 9), st.sampled_from("xyz"), max_size=6),
-)
-def test_groups_never_hold_two_names(links: list[tuple[int, int]], names: dict[int, str]) -> None:
-    every = [(min(a, b), max(a, b), "near", 0.0) for a, b in links if a != b]
-    root, used, bridged = _joined(10, every, names)
-    for one in set(root.tolist()):
-        assert len({names[row] for row in range(10) if root[row] == one and row in names}) <= 1
-    assert len(used) + len(bridged) == len(every)
-    for name in set(names.values()):
-        assert len({int(root[row]) for row in names if names[row] == name}) == 1
 
 
 def test_what_was_fingerprinted_is_not_read_again(copies: Dataset) -> None:
@@ -224,6 +203,125 @@ def test_links_are_those_of_a_comparison_of_all_pairs(bases: list[int], flips: l
     assert all((int(hashes[i]) ^ int(hashes[j])).bit_count() <= MOST_BITS for i, j in links)
 
 
+def shuffled(dataset: Dataset, seed: int) -> Dataset:
+    order = np.random.default_rng(seed).permutation(len(dataset.manifest))
+    return Dataset(dataset.root, dataset.manifest.take(order), dataset.about)
+
+
+def test_the_order_of_rows_says_nothing(copies: Dataset) -> None:
+    found = dedupe(copies)
+    group, keep = (dict(zip(copies.manifest.ids, part, strict=True)) for part in (found.group, found.keep.tolist()))
+    for seed in range(5):
+        other = shuffled(copies, seed)
+        again = dedupe(other)
+        assert dict(zip(other.manifest.ids, again.group, strict=True)) == group
+        assert dict(zip(other.manifest.ids, again.keep.tolist(), strict=True)) == keep
+        assert again.pairs == found.pairs and set(again.conflicts) == set(found.conflicts)
+
+
+def test_a_new_picture_joins_the_nearer_of_two_fixed_groups_in_any_order(tmp_path: Path) -> None:
+    base = drawn(1)
+    steps = [Image.blend(base, drawn(2), share) for share in (0.0, 0.01, 0.03)]
+    files = {f"a/{name}.png": png(step) for name, step in zip(("old1", "between", "old2"), steps, strict=True)}
+    grown = imported(tmp_path, files)
+    old = np.array([row for row, one in enumerate(grown.manifest.ids) if one != "between"])
+    rows = grown.manifest.take(old)
+    known = Dataset(grown.root, rows.with_column("group", [f"group of {one}" for one in rows.ids]), grown.about)
+    for seed in range(6):
+        other = shuffled(grown, seed)
+        found = dedupe(other, known=known)
+        group = dict(zip(other.manifest.ids, found.group, strict=True))
+        assert group == {"old1": "group of old1", "between": "group of old1", "old2": "group of old2"}
+        assert {(pair.image_id, pair.copy_of) for pair in found.bridged} == {("old2", "old1"), ("old2", "between")}
+
+
+def test_pictures_of_one_colour_are_joined_by_their_pixels_alone(tmp_path: Path) -> None:
+    greys = {f"a/grey{value:03d}.png": png(Image.new("RGB", (40, 40), (value,) * 3)) for value in range(0, 250, 10)}
+    other = {
+        "a/larger.png": png(Image.new("RGB", (80, 40), (100,) * 3)),
+        "a/lossy.jpg": jpeg(Image.new("RGB", (40, 40), (100, 101, 99)), 40),
+        "a/same.png": png(Image.new("RGB", (40, 40), (50,) * 3)),
+        "a/pixel.png": png(Image.new("RGB", (1, 1), (100,) * 3)),
+        "a/also.png": png(Image.new("RGB", (1, 1), (101,) * 3)),
+    }
+    found = dedupe(imported(tmp_path, greys | other))
+    assert pairs(found) == {("same", "grey050", "bytes")}
+
+
+def test_even_by_hand() -> None:
+    thumbs = np.full((4, THUMB), 128, dtype=np.uint8)
+    thumbs[1, 0] = 128 + 12  # deviation 12 sqrt(1/256 - 1/256^2) = 0.75
+    thumbs[2, 0] = 128 + 18  # 1.12
+    thumbs[3, 256:288] = 131  # half of one colour 3 off: 1.5
+    assert even(thumbs).tolist() == [True, True, False, False]
+
+
+def test_unlike_labels_are_told_with_their_wnids(copies: Dataset) -> None:
+    found = dedupe(copies)
+    ids, wnids = found.conflicts[0].image_ids, found.conflicts[0].wnids
+    label = dict(zip(copies.manifest.ids, copies.manifest.class_index.tolist(), strict=True))
+    assert len(found.conflicts) == 1 and set(ids) == {"one", "same", "small"}
+    assert list(wnids) == [copies.classes.wnids[label[one]] for one in ids]
+    assert found.to_json()["label_conflicts"][0]["group"] == "one"
+
+
+def test_what_is_dropped_is_told_by_split(tmp_path: Path) -> None:
+    first = drawn(1)
+    files = {f"test/a/t{n}.jpg": jpeg(first, 60 + n) for n in range(3)} | {"train/a/x.jpg": jpeg(first, 90)}
+    dataset = imported(tmp_path, files)
+    facts = flows.dedupe(dataset, out=tmp_path / "out", drop=True)
+    assert facts["n_dropped"] == {"test": 2, "train": 1}
+    assert Dataset.read(tmp_path / "out").manifest.column("split").tolist() == ["test"]
+    assert "n_dropped" not in flows.dedupe(dataset)
+
+
+def page(seed: int, *, full: bool = False) -> Image.Image:
+    """A page of words in lines, ragged or `full`."""
+    words = ("the", "of", "and", "to", "in", "that", "is", "was", "he", "for", "with", "his", "on", "had", "which")
+    rng, font = np.random.default_rng(seed), ImageFont.load_default(14)
+    image = Image.new("RGB", (480, 640), "white")
+    for line in range(28):
+        text = " ".join(rng.choice(words, 9))
+        while full and font.getlength(text) < 390:
+            text += f" {rng.choice(words)}"
+        ImageDraw.Draw(image).text((40, 30 + 20 * line), text, fill="black", font=font)
+    return image
+
+
+def lines(seed: int) -> Image.Image:
+    """Six black lines on white."""
+    rng = np.random.default_rng(seed)
+    image = Image.new("RGB", (256, 256), "white")
+    for _ in range(6):
+        ends = [(int(x), int(y)) for x, y in rng.integers(20, 236, (2, 2))]
+        ImageDraw.Draw(image).line(ends, fill="black", width=2)
+    return image
+
+
+def test_pages_of_text_and_line_drawings_are_told_apart(tmp_path: Path) -> None:
+    files = {f"a/page{seed:02d}.png": png(page(seed)) for seed in range(20)}
+    files |= {f"a/lines{seed:02d}.png": png(lines(seed)) for seed in range(20)}
+    copied = {"a/page03small.jpg": jpeg(page(3).resize((240, 320)), 70), "a/lines05small.jpg": jpeg(lines(5), 60)}
+    found = dedupe(imported(tmp_path, files | copied))
+    assert pairs(found) == {("page03small", "page03", "near"), ("lines05small", "lines05", "near")}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 2), min_size=1, max_size=9), st.integers(0, 2**32 - 1))
+def test_all_near_pairs_are_those_of_two_loops(kinds: list[int], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    bases = rng.integers(0, 256, (3, THUMB))
+    thumbs = np.clip(bases[kinds] + rng.integers(-1, 2, (len(kinds), THUMB)), 0, 255).astype(np.uint8)
+    hashes = hashes_of([kind * 0xFFFF for kind in kinds])
+    slow = [
+        (i, j)
+        for i in range(len(kinds))
+        for j in range(i + 1, len(kinds))
+        if (int(hashes[i]) ^ int(hashes[j])).bit_count() <= MOST_BITS and distance(thumbs[i], thumbs[j]) <= MOST
+    ]
+    assert [tuple(pair) for pair in near_pairs(hashes, thumbs, most=MOST).tolist()] == slow
+
+
 def test_distance_by_hand() -> None:
     a = np.full(THUMB, 100, dtype=np.uint8)
     b = a.copy()
@@ -233,6 +331,43 @@ def test_distance_by_hand() -> None:
     a[:256:2], b[:256] = 140, 100  # brightness 100 and 140 in turn (mean 120, deviation 20) against 100 everywhere
     assert distance(a, b) == pytest.approx(20 * 40 / 4 + 5 + 2)
     assert distance(a, b) == distance(b, a)
+
+
+def slow_grain(thumb: NDArray[np.uint8]) -> NDArray[np.float64]:
+    picture = thumb[:256].reshape(16, 16).astype(float)
+    detail = np.array(
+        [[picture[r, c] - picture[r - 1 : r + 2, c - 1 : c + 2].mean() for c in range(1, 15)] for r in range(1, 15)]
+    )
+    detail -= detail.mean(axis=1, keepdims=True)
+    return detail - detail.mean(axis=0, keepdims=True)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 12))
+def test_grain_is_that_of_two_loops_and_its_correlation_a_distance(seed: int, noise: int) -> None:
+    rng = np.random.default_rng(seed)
+    base = rng.integers(100, 124, THUMB)
+    thumbs = (base + rng.integers(0, noise + 1, (2, THUMB))).astype(np.uint8)
+    a, b = (slow_grain(thumb) for thumb in thumbs)
+    assert [grain(thumb) for thumb in thumbs] == pytest.approx([np.sqrt(np.mean(part**2)) for part in (a, b)])
+    off = 32.0 * (1.0 - np.sum(a * b) / np.sqrt(np.sum(a * a) * np.sum(b * b)))
+    assert distance(thumbs[0], thumbs[1]) >= min(off - 1e-9, 16.0)
+
+
+def test_stripes_and_lines_have_no_grain() -> None:
+    thumbs = np.full((3, 16, 16), 90, dtype=np.uint8)
+    thumbs[0, ::2] = 160
+    thumbs[1, :, 3:7] = 40
+    thumbs[2] = np.arange(16)[:, None] * 4 + np.arange(16) * 3
+    flat = np.full((3, THUMB), 128, dtype=np.uint8)
+    flat[:, :256] = thumbs.reshape(3, 256)
+    assert max(map(grain, flat)) < 1e-6 < GRAIN
+
+
+def test_full_pages_of_text_are_told_apart(tmp_path: Path) -> None:
+    files = {f"a/page{seed:02d}.png": png(page(seed, full=True)) for seed in range(24)}
+    copied = {"a/page03small.jpg": jpeg(page(3, full=True).resize((240, 320), Image.BICUBIC), 60)}
+    assert pairs(dedupe(imported(tmp_path, files | copied))) == {("page03small", "page03", "near")}
 
 
 def test_hashes_say_nothing_of_size_and_brightness() -> None:

@@ -436,6 +436,45 @@ class TestFlatLabels:
         with pytest.raises(BadInput, match="line 2: has the label '1', which is not in the list of 1"):
             import_source(source, tmp_path / "no", ImportOptions(classes=tmp_path / "names"))
 
+    TWO: ClassVar = PICTURES | {
+        "train.csv": f"file,label\na,{CAT}\nb,{CAT}\nc,{CAT}\n".encode(),
+        "val.txt": f"a {DOG}\n".encode(),
+    }
+
+    def test_two_files_of_labels_are_named_with_the_remedy(self, tmp_path: Path) -> None:
+        source = folder(tmp_path / "in", self.TWO)
+        with pytest.raises(
+            BadInput, match=r"2 files that may hold its labels: train\.csv, val\.txt\. Name one by --labels"
+        ):
+            import_source(source, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+        taken(source, tmp_path / "out", labels=Path("train.csv"))
+        assert set(labels(tmp_path / "out").values()) == {CAT}
+        report = import_source(source, tmp_path / "val", ImportOptions(labels=source / "val.txt"))
+        assert labels(tmp_path / "val") == {"a": DOG}
+        assert reasons(report) == {f"pics/{name}": "has no line in val.txt: left out" for name in ("b.png", "c.jpg")}
+
+    def test_a_list_of_classes_beside_labels_is_no_second_file_of_labels(self, tmp_path: Path) -> None:
+        files = self.PICTURES | {"labels.csv": b"a,cat\nb,cat\nc,dog\n", "classes.txt": b"cat\ndog\n"}
+        taken(folder(tmp_path / "in", files), tmp_path / "out")
+        assert labels(tmp_path / "out") == {"a": "cat", "b": "cat", "c": "dog"}
+
+    def test_labels_of_any_name_anywhere_and_in_a_tar(self, tmp_path: Path) -> None:
+        (tmp_path / "mine").write_text(f"file,label\na,{CAT}\nb,{DOG}\nc,{DOG}\n")
+        source = folder(tmp_path / "in", self.TWO)
+        taken(source, tmp_path / "out", labels=tmp_path / "mine")
+        assert labels(tmp_path / "out") == {"a": CAT, "b": DOG, "c": DOG}
+        packed = tar(tmp_path / "in.tar", self.TWO)
+        with pytest.raises(BadInput, match="2 files that may hold its labels"):
+            import_source(packed, tmp_path / "no")
+        taken(packed, tmp_path / "packed", labels=Path("train.csv"))
+        assert set(labels(tmp_path / "packed").values()) == {CAT}
+        with pytest.raises(BadInput, match=r"more\.csv: is not there"):
+            import_source(packed, tmp_path / "no", ImportOptions(labels=Path("more.csv")))
+        by_class = folder(tmp_path / "by class", {"a/1.png": picture(1), "b/2.png": picture(2)})
+        with pytest.raises(BadInput, match="no pictures in one folder.*Leave --labels out"):
+            import_source(by_class, tmp_path / "no", ImportOptions(labels=tmp_path / "mine"))
+
 
 class TestClassNames:
     def test_offered_where_there_is_no_doubt(self) -> None:

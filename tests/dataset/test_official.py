@@ -7,7 +7,6 @@ import gzip
 import hashlib
 import itertools
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -34,10 +33,10 @@ from topfive.loading import Pictures
 from topfive.records import UNKNOWN, BadInput, Dataset
 from topfive.taxonomy import ilsvrc_classes
 from toy.archives import kit, kit_ids, numbered, picture, tar_bytes, train_tar, voc, write_official
+from toy.nightly import Count
 
 TRAIN, VAL = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
 TEST, KIT = "ILSVRC2012_img_test_v10102019.tar", "ILSVRC2012_devkit_t12.tar.gz"
-NIGHTLY = bool(os.environ.get("TOPFIVE_NIGHTLY"))
 UNREAD = ImportOptions(read=False)
 # Not in order of wnid, so that an order taken from the archive would show.
 A, B, C = "n02123045", "n01440764", "n15075141"
@@ -339,7 +338,7 @@ def test_the_real_kit(shared: Path, tmp_path: Path) -> None:
     assert len(wrong) == 12, "labels that are not the kit's are named"
 
 
-def test_one_flipped_bit_anywhere_is_found(archives: Path, tmp_path: Path) -> None:
+def test_one_flipped_bit_anywhere_is_found(archives: Path, tmp_path: Path, full_count: Count) -> None:
     (archives / BOXES_VAL).write_bytes(
         gzip.compress(tar_bytes([("val/ILSVRC2012_val_00000001.xml", voc("x", [(C, 1, 2, 3, 4)]))]))
     )
@@ -349,9 +348,10 @@ def test_one_flipped_bit_anywhere_is_found(archives: Path, tmp_path: Path) -> No
     rng = np.random.default_rng(0)
     files = [*archives.iterdir(), *out.iterdir()]
     assert len(files) == 10
+    flips = full_count("flipped bits in each of 10 files", 4, 100)
     for path in files:
         whole = path.read_bytes()
-        for _ in range(100 if NIGHTLY else 4):
+        for _ in range(flips):
             at = int(rng.integers(len(whole)))
             path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << int(rng.integers(8))]) + whole[at + 1 :])
             try:

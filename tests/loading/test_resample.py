@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from topfive.loading.canvas import Canvas
-from topfive.loading.resample import Side, lay, resample
+from topfive.loading.resample import Side, lay, reads, resample
 from topfive.loading.views import FILTERS
 
 CANVAS = Canvas()
@@ -124,3 +124,18 @@ def test_a_canvas_is_used_again_and_forgets_a_huge_picture() -> None:
     assert canvas.pixels.nbytes >= 48_000_000
     canvas.sized(100, 100)
     assert canvas.pixels.nbytes < 100_000
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.sampled_from(NAMES), st.integers(1, 90), st.integers(1, 60), st.data())
+def test_nothing_beyond_what_is_read_changes_a_pixel(name: str, size: int, out: int, data: st.DataObject) -> None:
+    low = data.draw(st.floats(0, size - 0.5))
+    high = data.draw(st.floats(low + 0.25, size))
+    first = data.draw(st.integers(0, out - 1))
+    side = Side(low, high, out, first, data.draw(st.integers(1, out - first)))
+    begin, end = reads(side, size, name)
+    assert 0 <= begin < end <= size
+    pixels, other = noise(size, size), noise(size, size)[::-1].copy()
+    other[begin:end, begin:end] = pixels[begin:end, begin:end]
+    a, b = (resized(array, side, side, name) for array in (pixels, other))
+    np.testing.assert_array_equal(a, b)

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import errno
+import resource
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from topfive.records import BadInput, digest_json, digest_parts, new_folder, replacing, room_for, write_text
+from topfive.records import (
+    BadInput,
+    WorkFailed,
+    digest_json,
+    digest_parts,
+    disk_failed,
+    growing_folder,
+    held_folder,
+    new_folder,
+    replacing,
+    room_for,
+    write_text,
+)
 
 
 def test_replacing_keeps_the_old_file_on_failure(tmp_path: Path) -> None:
@@ -58,30 +71,82 @@ def test_what_a_killed_process_left_is_removed_and_what_is_in_work_is_not(tmp_pa
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["set", *others])
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_is_said_with_its_place_and_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+@pytest.mark.parametrize(
+    ("number", "what"),
+    [
+        (errno.ENOSPC, "the disk is full .* Make room"),
+        (errno.EDQUOT, "the disk is full .* Make room"),
+        (errno.EIO, "the disk failed .* See to the disk"),
+        (errno.EROFS, "the place takes no more writing .* Make it writable"),
+    ],
+)
+def test_a_failing_disk_is_failed_work_with_its_place_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, what: str
 ) -> None:
     write_text(tmp_path / "board.json", "old")
 
-    def full(_: int) -> None:
-        raise OSError(number, "no room")
+    def fails(_: int) -> None:
+        raise OSError(number, "fails")
 
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(BadInput, match=r"board.json: cannot be written: the disk is full .* Make room"):
-        write_text(tmp_path / "board.json", "new")
-    assert (tmp_path / "board.json").read_text() == "old"
-    with (
-        pytest.raises(BadInput, match=r"set: cannot be written: the disk is full"),
-        new_folder(tmp_path / "set") as part,
-    ):
-        write_text(part / "inner.txt", "new")
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", fails)
+        with pytest.raises(WorkFailed, match=rf"board.json: cannot be written: {what}.* give the same command again"):
+            write_text(tmp_path / "board.json", "new")
+        assert (tmp_path / "board.json").read_text() == "old"
+        with pytest.raises(WorkFailed, match=rf"/set: cannot be written: {what}"), new_folder(tmp_path / "set") as part:
+            write_text(part / "inner.txt", "new")
     assert [path.name for path in tmp_path.iterdir()] == ["board.json"]
+    with (
+        pytest.raises(WorkFailed, match=f"/grown: cannot be written: {what}"),
+        growing_folder(tmp_path / "grown", "x") as part,
+    ):
+        write_text(part / "first.txt", "kept")
+        with monkeypatch.context() as patch:
+            patch.setattr("os.fsync", fails)
+            write_text(part / "second.txt", "lost")
+    with growing_folder(tmp_path / "grown", "x") as part:
+        assert [path.name for path in part.iterdir() if path.name[0] != "."] == ["first.txt"], "and goes on"
+    with pytest.raises(WorkFailed, match=f"/held: cannot be written: {what}"), held_folder(tmp_path / "held"):
+        raise OSError(number, "fails")
 
 
-def test_another_failure_of_the_disk_is_not_taken_for_a_full_one(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="worn out"), room_for(tmp_path / "set"):
-        raise OSError(errno.EIO, "worn out")
+def test_a_place_that_stops_taking_files_halfway_is_failed_work_and_one_that_never_did_a_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with new_folder(tmp_path / "whole") as part, monkeypatch.context() as patch:
+        patch.setattr("tempfile.mkstemp", locked)
+        with pytest.raises(WorkFailed, match=r"/set: .* takes no more writing"), room_for(tmp_path / "set"):
+            write_text(part / "inner.txt", "x")
+        with pytest.raises(BadInput, match=r"x.txt: cannot be written .* Name another place"):
+            write_text(tmp_path / "x.txt", "x")
+        patch.setattr("tempfile.mkstemp", full)
+        with pytest.raises(WorkFailed, match=r"x.txt: cannot be written: the disk is full"):
+            write_text(tmp_path / "x.txt", "x")
+
+
+def test_an_array_that_is_cut_short_is_a_full_disk(tmp_path: Path) -> None:
+    with pytest.raises(WorkFailed, match=r"x.npy: cannot be written: the disk is full \(No space"):
+        with replacing(tmp_path / "x.npy") as part, part.open("wb") as file:
+            limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+            try:
+                np.save(file, np.zeros(10_000))
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_that_is_no_disk_s_is_left_as_it_is(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="busy"), room_for(tmp_path / "set"):
+        raise OSError(errno.EBUSY, "busy")
+    assert disk_failed(OSError(errno.EIO, "worn out"))
+    assert not disk_failed(OSError("no number")) and not disk_failed(None) and not disk_failed(ValueError())
 
 
 def test_digests_are_of_content_and_structure() -> None:

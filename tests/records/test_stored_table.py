@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -58,6 +59,27 @@ def test_take_in_any_order(pair: tuple[Manifest, Manifest], positions: list[int]
     rows, stored = pair
     at = np.array(positions, dtype=np.int64)
     assert stored.take(at).table.equals(rows.take(at).table)
+
+
+def test_take_reads_the_row_groups_it_needs_once(
+    pair: tuple[Manifest, Manifest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, stored = pair
+    read: list[int] = []
+    plain = StoredTable._group
+
+    def group(self: StoredTable, number: int, *args: Any) -> Any:
+        read.append(number)
+        return plain(self, number, *args)
+
+    monkeypatch.setattr(StoredTable, "_group", group)
+    for start in range(0, 96, 6):
+        at = np.arange(start, start + 6)
+        assert stored.take(at).table.equals(rows.take(at).table)
+    assert read == [0, 1, 2, 3, 4, 5]
+    changed = stored.with_column("split", ["new"] * N)
+    assert changed.take(np.array([95])).table["split"].to_pylist() == ["new"]
+    assert stored.take(np.array([95])).table["split"].to_pylist() != ["new"]
 
 
 def test_replaced_and_added_columns(pair: tuple[Manifest, Manifest], tmp_path: Path, three: ClassList) -> None:

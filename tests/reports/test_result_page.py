@@ -120,3 +120,28 @@ def test_the_page_opens_offline_at_every_width(
         assert page.title() == "resnet on a set, val · topfive"
         assert said == []
     context.close()
+
+
+@pytest.mark.browser
+def test_wide_tables_scroll_in_boxes_that_show_it_and_numbers_stay_whole(
+    chromium: Browser, many: Details, tmp_path: Path
+) -> None:
+    write_result_page(record(many), tmp_path / "page.html")
+    context = chromium.new_context(viewport={"width": 390, "height": 844}, offline=True)
+    page = context.new_page()
+    page.goto((tmp_path / "page.html").as_uri())
+    wide = page.evaluate(
+        """[...document.querySelectorAll(".scroll")].filter(box => box.scrollWidth > box.clientWidth).map(box => {
+            const style = getComputedStyle(box);
+            box.focus();
+            return [document.activeElement === box, style.overflowX, style.backgroundAttachment, style.scrollbarWidth];
+        })"""
+    )
+    assert len(wide) >= 3
+    assert all(found == [True, "auto", "local, local, scroll, scroll", "thin"] for found in wide)
+    outside = "[...document.querySelectorAll('table')].filter(table => !table.closest('.scroll')).length"
+    assert page.evaluate(outside) == 0
+    lines = "[...document.querySelectorAll('.nowrap, td.number .beside')].map(part => part.getClientRects().length)"
+    assert set(page.evaluate(lines)) <= {0, 1}
+    assert "n = 900" in page.evaluate("[...document.querySelectorAll('.nowrap')].map(part => part.textContent)")
+    context.close()

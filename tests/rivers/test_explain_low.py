@@ -22,6 +22,7 @@ from topfive.loading import Pictures
 from topfive.loading.mistakes import HandledPictures, Handling
 from topfive.records import BadInput, ClassList, Dataset, Manifest, View
 from topfive.scoring.suspects import LowNumber
+from topfive.systems.models import OpenModel, open_model
 from topfive.taxonomy import ilsvrc_classes, read_devkit
 
 COLOURS = ClassList(tuple(f"c{i}" for i in range(12)), tuple(f"c{i}" for i in range(12)))
@@ -183,6 +184,43 @@ def test_what_was_found_is_printed_and_is_json(colours: Dataset, capsys: pytest.
     value = json.loads(json.dumps(found.to_json()))
     assert value["named"] == "BGR"
     assert value["suspects"][0]["suspect"] == "BGR"
+
+
+def test_orders_of_the_kit_are_not_tried_without_it_and_the_page_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An order by unpadded folders needs no kit, one by ILSVRC2012_ID does."""
+    every = ilsvrc_classes()
+    dataset = coloured_set(tmp_path)
+    ours = ClassList(every.wnids[:12], every.names[:12])
+    dataset = replace(dataset, manifest=Manifest(dataset.manifest.table, ours))
+    by_text = np.array(sorted(range(1000), key=str))
+
+    def model(images: NDArray[np.uint8]) -> NDArray[np.float64]:
+        return np.concatenate([nearest_colour(images), np.full((len(images), 988), -99.0)], axis=1)[:, by_text]
+
+    how = Looking(view=View(20, 16), classes=every)
+    found = explain_low(model, dataset, expected=0.0, how=how)
+    assert found.named == "class order"
+    assert found.suspects[0].said == "outputs: folders sorted as text (0, 1, 10)"
+    assert found.not_tried == ("class order by ILSVRC2012_ID",)
+    print_explain_low(found)
+    text = " ".join(capsys.readouterr().out.split())
+    assert (
+        "not tried class order by ILSVRC2012_ID: add --devkit KIT (ILSVRC2012_devkit_t12.tar.gz, or its folder)" in text
+    )
+    assert explained(nearest_colour, coloured_set(tmp_path)).not_tried == (), "12 other classes have no such numbers"
+
+
+def test_a_model_runs_as_before_when_it_has_been_looked_at(colours: Dataset) -> None:
+    torch = pytest.importorskip("torch")
+    network = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(2), torch.nn.Flatten())
+    model = open_model(network, classes=COLOURS, view=View(20, 16))
+    assert isinstance(model, OpenModel)
+    model.use(model._run, "mine", "bf16")
+    before = (model._run, model.runtime, model.precision, model.view)
+    explain_low(model, colours, n=8)
+    assert (model._run, model.runtime, model.precision, model.view) == before
 
 
 def test_the_command_takes_its_figure_from_a_table_or_from_its_argument(

@@ -95,14 +95,21 @@ def test_an_exported_network_answers_the_same(run: Path, drawn: Dataset, tmp_pat
     facts = flows.export(run, tmp_path / "network.onnx")
     assert facts["largest_difference"] < 1e-4
     from topfive.systems.engine.pixels import floats
+    from topfive.systems.models import open_model
     from topfive.systems.predict import load_fitted
+    from topfive.systems.weights.reading import read_weights
 
     fitted, _ = load_fitted(run)
     val = pictures(drawn, "val", labels=False)
     session = onnxruntime.InferenceSession(str(tmp_path / "network.onnx"), providers=["CPUExecutionProvider"])
     inputs = floats(val.arrays(fitted.view), fitted.view).contiguous().numpy()
     np.testing.assert_allclose(session.run(None, {"pixels": inputs})[0], fitted.scores(val), atol=1e-4)
+    opened = open_model(f"onnx:{tmp_path / 'network.onnx'}")
+    assert (opened.classes, opened.view) == (fitted.classes, fitted.view), "the file says so"
+    np.testing.assert_allclose(opened.scores(val), fitted.scores(val), atol=1e-4)
     assert flows.export(run, tmp_path / "network.safetensors")["bytes"] > 1000
+    stated = read_weights(tmp_path / "network.safetensors").stated
+    assert (stated.classes, stated.view) == (fitted.classes, fitted.view)
     with pytest.raises(BadInput, match="no known ending"):
         flows.export(run, tmp_path / "network.pt")
 

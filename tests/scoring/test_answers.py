@@ -12,14 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from topfive.records import UNKNOWN, BadInput, ClassList, Predictions, Scores, Truth
-from topfive.scoring import score
+from topfive.scoring import score, wilson
 from topfive.scoring.answers import (
     KINDS,
     MAX_ANSWER,
     N_GUESSES,
     PROTOCOL,
     Answers,
+    Guesses,
     Matcher,
+    _singulars,
     read_answers,
     score_answers,
     to_predictions,
@@ -121,6 +123,12 @@ SMALL = ClassList(("n1", "n2", "n3", "n4"), ("tabby, tabby cat", "crane", "crane
         ("a quokka", "unmatched"),
         ("The answer is: a quokka's cousin", "unmatched"),
         ("It is not a tabby.", "unmatched"),
+        ("Not a tabby.", "unmatched"),
+        ("It may be anything but I cannot tell", "abstained"),
+        ("Tabby. Sorry", 281),
+        # a key is stronger than a name, and one that is none says nothing
+        ("n02123045 beside a sports car", 281),
+        ("n99999999 or else a tabby cat", 281),
         ("猫", "unmatched"),
     ],
 )
@@ -185,12 +193,13 @@ def test_long_answers_take_no_long_time() -> None:
 
 
 def test_synonyms_of_no_class_are_refused() -> None:
-    with pytest.raises(BadInput, match="'n9' is none of the 4 classes"):
-        Matcher(SMALL, {"n9": ["x"]})
+    with pytest.raises(BadInput, match=r"^synonyms: 'n9' is none of the 4 classes$"):
+        Matcher(SMALL, {"n9": ["x"], "n8": ["y"]})
 
 
 def test_words_are_folded() -> None:
     assert words_of("The Éclair's  jack-o'-lantern!") == ("eclairs", "jack", "o", "lantern")
+    assert words_of("an apple, a pear and some ice") == ("apple", "pear", "and", "ice")
     assert words_of("ﬁg & Ａ") == ("fig",)
 
 
@@ -359,3 +368,109 @@ def test_ids_join_and_strangers_are_refused() -> None:
     other = ClassList(("n9",), ("x",))
     with pytest.raises(BadInput, match="lack 1 of the truth's 1 classes, the first is n9"):
         score_answers(to_predictions(Answers(("a",), ((),)), SMALL), Truth.from_sets(("a",), [[0]], other))
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("shoes", ("shoes", "shoe", "sho")),
+        ("berries", ("berries", "berrie", "berri", "berry")),
+        ("cats", ("cats", "cat")),
+        ("esters", ("esters", "ester")),
+        ("ssls", ("ssls", "ssl")),
+        ("glass", ("glass",)),
+        ("gas", ("gas",)),
+        ("bird", ("bird",)),
+        ("ties", ("ties", "tie", "ti", "ty")),
+    ],
+)
+def test_what_a_word_may_be_the_plural_of(word: str, expected: tuple[str, ...]) -> None:
+    assert _singulars(word) == expected
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "These aren't sports cars, it is a tabby cat",
+        "That wasn't a sports car. A tabby cat.",
+        "unlike a sports car, a tabby cat",
+        "a tabby cat, nor a sports car",
+        "a tabby cat rather than a sports car",
+        "a tabby cat instead of a sports car",
+        "Answer: sports car? No. Final answer: tabby cat!",
+        "Answer: a tabby cat. Final answer:",
+        "answer:0",
+        "answer: 0",
+        "sorry:tabby",
+        "4: tabby",
+    ],
+)
+def test_a_tabby_and_no_sports_car(answer: str) -> None:
+    assert Matcher(SMALL).match(answer) == ("matched", 0)
+
+
+def test_a_number_and_a_name_over_several_lines_must_agree() -> None:
+    assert Matcher(SMALL).match("3: tabby\nor so") == ("ambiguous", UNKNOWN)
+    assert Matcher(SMALL).match("0: tabby\nor so") == ("matched", 0)
+
+
+def test_names_of_any_kind_are_matched() -> None:
+    odd = ClassList(("n1", "n2", "n3", "n4"), ("A", "sports_car", "sorry cat", "bus"))
+    found = [Matcher(odd).match(text) for text in ("a", "sports car", "Sorry cats", "buses")]
+    assert found == [("matched", k) for k in range(4)]
+    assert Matcher(ClassList(("a",), ("the",))).match("a tabby") == ("unmatched", UNKNOWN)
+    with pytest.raises(BadInput, match=r"^classes, row 1: class n1 stands twice"):
+        Matcher(ClassList(("n1", "n1"), ("a", "b")))
+
+
+def test_synonyms_are_further_names_and_guesses_are_small_numbers() -> None:
+    found = to_predictions(Answers(("a", "b"), (("puss",), ())), SMALL, {"n1": ["puss"]})
+    assert (len(found), found.top_index[0, 0], found.kind[0, 0]) == (2, 0, KINDS.index("matched"))
+    assert (found.top_index.dtype, found.kind.dtype) == (np.int32, np.int8)
+
+
+def test_every_figure_of_answers_by_hand() -> None:
+    top = np.array([[0, 1, -1, -1, -1], [1, 0, -1, -1, -1], [1, 0, -1, -1, -1], [1, -1, -1, -1, -1]], np.int32)
+    guesses = Guesses(("a", "b", "c", "d"), top, np.where(top < 0, -1, 0).astype(np.int8), SMALL)
+    truth = Truth.single(("a", "b", "c", "d"), np.zeros(4, np.int32), SMALL)
+    found = score_answers(guesses, truth)
+    assert (found.protocol, found.top1_error, found.top5_error) == ("free-text-top5/1", 0.75, 0.25)
+    assert (found.top1_error_interval, found.top5_error_interval) == (wilson(3, 4), wilson(1, 4))
+    with pytest.raises(BadInput, match=r"^truth 'real': none of 4 images has a valid label$"):
+        score_answers(guesses, Truth.from_sets(truth.ids, [[]] * 4, SMALL, "real"))
+    with pytest.raises(BadInput, match=r"^answers: 1 of 5 images are missing"):
+        score_answers(guesses, Truth.single(("a", "b", "c", "d", "e"), np.zeros(5, np.int32), SMALL))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b" ", 'is blank. Write {"image_id": ..., "answer": ...}'),
+        (b'{"image_id": "x", "answer": 3}', 'has answers that are no text. Quote numbers: "3"'),
+        (b'{"image_id": "x\\ud800", "answer": "a"}', "has an image_id with half a character"),
+        (b'{"image_id": "\\udfff", "answer": "a"}', "has an image_id with half a character"),
+    ],
+)
+def test_refusals_say_what_to_do(tmp_path: Path, line: bytes, message: str) -> None:
+    path = written(tmp_path, line)
+    with pytest.raises(BadInput) as refused:
+        read_answers(path)
+    assert str(refused.value) == f"{path}, row 1: {message}"
+
+
+def test_the_ends_of_what_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [{"image_id": "\ud7ff\ue000", "answers": list("abcde")}, {"image_id": "x", "answer": "y" * MAX_ANSWER}]
+    path = written(tmp_path, *lines)
+    assert [len(texts) for texts in read_answers(path).texts] == [5, 1]
+    monkeypatch.setattr("topfive.scoring.answers.MAX_BYTES", path.stat().st_size)
+    assert len(read_answers(path)) == 2, "exactly as large as is allowed"
+    monkeypatch.setattr("topfive.scoring.answers.MAX_BYTES", 256 << 20)
+    with (tmp_path / "large.jsonl").open("wb") as file:
+        file.truncate((256 << 20) + 1)
+    with pytest.raises(BadInput, match=r"large\.jsonl: is over 256 MiB\. Write one short line an image$"):
+        read_answers(tmp_path / "large.jsonl")
+    (tmp_path / "empty.jsonl").write_bytes(b"")
+    with pytest.raises(BadInput, match=r"empty\.jsonl: is empty\. Write one JSON object a line$"):
+        read_answers(tmp_path / "empty.jsonl")
+    with pytest.raises(BadInput, match=r"nowhere\.jsonl: "):
+        read_answers(tmp_path / "nowhere.jsonl")

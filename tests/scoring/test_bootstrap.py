@@ -61,3 +61,24 @@ def test_the_interval_is_the_middle_of_what_has_a_value() -> None:
         percentile_interval(np.array([np.nan]))
     with pytest.raises(BadInput, match="bootstrap: has no image to draw from"):
         resampled(0, lambda w: w.sum(axis=1), np.random.default_rng(0))
+
+
+def test_a_thousand_resamples_of_a_stream_that_stays() -> None:
+    """Published intervals are drawn again from their seed: numbers of 32 bits, image by image."""
+    samples = resampled(5, lambda w: w, np.random.default_rng(4))
+    assert samples.shape == (1000, 5) and samples.dtype == np.float64
+    rng = np.random.default_rng(4)
+    for row in range(3):
+        drawn = rng.integers(0, 5, size=5, dtype=np.uint32).tolist()
+        assert samples[row].tolist() == [drawn.count(image) for image in range(5)]
+
+
+def test_a_set_larger_than_a_part_is_drawn_one_resample_at_a_time() -> None:
+    sizes = []
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        sizes.append(len(weights))
+        return weights[:, 0]
+
+    resampled((1 << 20) + 1, statistic, np.random.default_rng(0), 2)
+    assert sizes == [1, 1]

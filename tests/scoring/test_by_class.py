@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoring.made import from_sets, from_top, random_case
-from topfive.scoring import by_class, mark, wilson
-from topfive.scoring.by_class import balanced_statistic
+from scoring.made import class_list, from_sets, from_top, random_case
+from topfive.scoring import ByClass, by_class, mark, wilson
+from topfive.scoring.by_class import PROTOCOL, balanced_statistic
 
 
 def test_by_hand() -> None:
@@ -78,3 +78,19 @@ def test_a_resample_is_the_error_of_the_images_drawn(seed: int, n: int, k: int, 
     assert balanced_statistic(marks)(np.ones((1, len(marks)), np.float32))[0] == pytest.approx(
         by_class(marks, truth).balanced_error, abs=1e-6
     )
+
+
+def test_shares_and_not_counts_order_the_classes_and_equal_ones_stay() -> None:
+    # Class 0 has three of four right, class 1 both of two; of forty others every second one has none right.
+    n = np.array([4, 2, *[1] * 40])
+    right = np.array([3, 2, *[0, 1] * 20])
+    found = ByClass(class_list(42), n, right, right)
+    assert found.with_images.tolist() == [*range(2, 42, 2), 0, 1, *range(3, 42, 2)]
+    assert found.row(0)["top5_error"] == 0.25
+    assert PROTOCOL == "by-class/1"
+
+
+def test_the_sixth_guess_counts_for_nothing() -> None:
+    made = from_top([[0, 1, 2, 3, 4, 5, 6]] * 2, 7)
+    truth = from_sets([[4], [5]], 7)
+    assert by_class(mark(made, truth), truth).top5_correct.tolist() == [0, 0, 0, 0, 1, 0, 0]

@@ -200,7 +200,7 @@ def test_the_slope_goes_through_all_rows(monkeypatch: pytest.MonkeyPatch) -> Non
     labels = rng.integers(0, 5, 100).astype(np.int32)
     labels[:70] = logits[:70].argmax(axis=1)
     whole = best_beta(logits, labels)
-    monkeypatch.setattr(import_module("topfive.scoring.calibration"), "_ROWS", 9)
+    monkeypatch.setattr(import_module("topfive.scoring.softmax"), "_ROWS", 9)
     assert best_beta(logits, labels) == pytest.approx(whole, rel=1e-5)
 
 
@@ -237,3 +237,50 @@ def test_json_has_every_figure() -> None:
     said = found.to_json()
     assert said["classwise_ece"] == found.classwise_ece
     assert said["nll"] == pytest.approx(found.nll.mean()) and said["brier"] == pytest.approx(found.brier.mean())
+
+
+def test_what_a_calibration_says() -> None:
+    made, truth = random_case(8, 200, 4)
+    found = calibration(mark(made, truth), made.logits)
+    t = found.temperature
+    assert t is not None and found.nll is not None and found.brier is not None
+    assert found.to_json() == {
+        "protocol": "calibration/1",
+        "ece": found.reliability.ece,
+        "mean_confidence": pytest.approx(found.confidence.mean()),
+        "classwise_ece": found.classwise_ece,
+        "nll": pytest.approx(found.nll.mean()),
+        "brier": pytest.approx(found.brier.mean()),
+        "temperature": {
+            "value": t.value,
+            "at_bound": False,
+            "n_fit": t.n_fit,
+            "n": t.n,
+            "before": {"ece": t.before["ece"], "nll": t.before["nll"]},
+            "after": {"ece": t.after["ece"], "nll": t.after["nll"]},
+        },
+    }
+    assert found.reliability.to_json()[6:8] == [
+        {
+            "from": i / 15,
+            "to": (i + 1) / 15,
+            "n": int(found.reliability.n[i]),
+            "confidence": pytest.approx(found.reliability.confidence[i] / found.reliability.n[i]),
+            "accuracy": found.reliability.correct[i] / found.reliability.n[i],
+            "accuracy_interval": list(wilson(int(found.reliability.correct[i]), int(found.reliability.n[i]))),
+        }
+        for i in (6, 7)
+    ]
+
+
+def test_a_factor_is_found_from_anywhere_in_its_range() -> None:
+    """The least NLL by a fine grid, where it lies near either end and where Newton's step would leave the range."""
+    rng = np.random.default_rng(4)
+    logits = rng.normal(0, 1, (300, 4)).astype(np.float32)
+    labels = np.array([rng.choice(4, p=row) for row in probabilities(logits)], dtype=np.int32)
+    for scale in (0.03, 1.0, 30.0):
+        scaled = logits * np.float32(scale)
+        grid = np.geomspace(0.02, 50.0, 4001)
+        z = scaled.astype(np.float64)[None] * grid[:, None, None]
+        nll = (np.log(np.exp(z - z.max(2, keepdims=True)).sum(2)) + z.max(2) - z[:, np.arange(300), labels]).mean(1)
+        assert best_beta(scaled, labels) == pytest.approx(grid[nll.argmin()], rel=2e-3)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from topfive.records import BadInput, ClassList, Predictions, Truth
-from topfive.scoring import compare, mcnemar, paired_difference, require_one_view, wilson
+from topfive.scoring import bootstrap_difference, compare, mcnemar, paired_difference, require_one_view, wilson
 from topfive.scoring.compare import LISTED
 
 CLASSES = ClassList(tuple(f"n{i:08d}" for i in range(7)), tuple("abcdefg"))
@@ -93,9 +93,12 @@ def test_compare_with_itself_and_top5() -> None:
     assert same.to_json()["same_view"] is None
     one = Predictions(a.ids, a.top_index[:, :1], a.top_score[:, :1], CLASSES)
     assert compare(one, a, truth).n_discordant == 0
-    with pytest.raises(BadInput, match=r"a\.parquet: hold 1 guesses an image, and top-5 error needs 5"):
+    with pytest.raises(
+        BadInput,
+        match=r"^a\.parquet: hold 1 guesses an image, and top-5 error needs 5\. Predict anew .* --metric top1$",
+    ):
         compare(one, a, truth, metric="top5", where=("a.parquet", "b.parquet"))
-    with pytest.raises(BadInput, match="is no metric: 'top3'"):
+    with pytest.raises(BadInput, match=r"^compare: is no metric: 'top3'\. Use top1 or top5$"):
         compare(a, a, truth, metric="top3")  # type: ignore[arg-type]
 
 
@@ -134,6 +137,11 @@ def test_classes_are_joined_by_wnid() -> None:
     b = Predictions(a.ids, 6 - a.top_index, a.top_score, other, "v")
     found = compare(a, b, truth)
     assert (found.n_discordant, found.to_json()["same_classes"]) == (0, False)
+    # Guesses are named by the list of the side that made them.
+    c = Predictions(a.ids, 6 - predictions([0, 2, 0], 1).top_index, a.top_score, other, "v")
+    found = compare(a, c, truth)
+    assert found.first_only == (("i1", (CLASSES.wnids[0],), CLASSES.wnids[0], CLASSES.wnids[2]),)
+    assert found.second_only == (("i2", (CLASSES.wnids[0],), CLASSES.wnids[1], CLASSES.wnids[0]),)
     less = ClassList(CLASSES.wnids[1:], CLASSES.names[1:])
     with pytest.raises(BadInput, match=r"b\.parquet: lack 1 of the truth's 7 classes"):
         compare(a, Predictions(a.ids, a.top_index % 6, a.top_score, less), truth, where=("a.parquet", "b.parquet"))
@@ -154,8 +162,12 @@ def test_the_list_of_images_is_bounded() -> None:
 def test_unlike_views_are_not_compared_unseen() -> None:
     require_one_view(["v", None, "v"], ["a", "b", "c"])
     require_one_view([None, None], ["a", "b"])
-    with pytest.raises(BadInput, match=r"^c: has the view w, and b has v: .*--any-view$"):
-        require_one_view([None, "v", "w"], ["a", "b", "c"])
+    with pytest.raises(BadInput, match=r"^c: has the view 0123456789ab, and b has v: .*--any-view$"):
+        require_one_view([None, "v", "0123456789abcd"], ["a", "b", "c"])
+    with pytest.raises(BadInput, match=r"^c: has the view v, and b has 0123456789ab: "):
+        require_one_view([None, "0123456789abcd", "v"], ["a", "b", "c"])
+    with pytest.raises(ValueError, match="shorter"):
+        require_one_view(["v", "v"], ["a"])
 
 
 def test_what_a_comparison_says() -> None:
@@ -194,3 +206,11 @@ def test_predictions_at_fault_are_named_by_side() -> None:
 
 def test_the_list_holds_a_thousand() -> None:
     assert LISTED == 1000
+
+
+def test_sides_with_as_many_errors_are_resampled_as_they_stand() -> None:
+    # Three errors each, of which one is shared: the stream of the seed is that of first less second.
+    a, b = predictions([1, 1, 1, 0, 0, 0, 0], 1), predictions([1, 0, 0, 1, 1, 0, 0], 2)
+    first, second = np.array([True] * 3 + [False] * 4), np.array([True, False, False, True, True, False, False])
+    found = compare(a, b, zeros(7), seed=8)
+    assert found.interval == bootstrap_difference(first, second, seed=8)

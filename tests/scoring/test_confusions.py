@@ -19,6 +19,9 @@ def test_by_hand() -> None:
     found = confusions(predictions, truth, 5)
     assert found == (Confusion("n1", "n2", 2, ("b", "a")), Confusion("n1", "n3", 1, ("d",)))
     assert confusions(predictions, truth, 1) == found[:1]
+    # An image without a label, wherever it stands, moves no other image's label.
+    moved = Truth.from_sets(["c", "e", "d", "b", "a"], [[], [1], [0, 1], [0], [0]], CLASSES)
+    assert confusions(predictions, moved, 5) == found
     assert found[0].to_json() == {"given": "n1", "guessed": "n2", "n": 2, "ids": ["b", "a"]}
 
 

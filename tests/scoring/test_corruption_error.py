@@ -85,8 +85,8 @@ def test_a_baseline_of_ones_own() -> None:
     with pytest.raises(BadInput, match=r"b\.json: lacks 14 of the 15 corruptions, the first is shot_noise"):
         check_baseline({"gaussian_noise": 0.5}, "b.json")
     check_baseline(own | {"fog": 1.0}, "b.json")
-    for error in (50.0, 0.0):
-        with pytest.raises(BadInput, match=f"has the error {error:g} for fog"):
+    for error in (50.0, 1.5, 0.0):
+        with pytest.raises(BadInput, match=rf"^b\.json: has the error {error:g} for fog\. Give fractions above 0"):
             check_baseline(own | {"fog": error}, "b.json")
 
 

@@ -12,8 +12,13 @@ from hypothesis import strategies as st
 
 from scoring.made import class_list, from_sets, from_top, random_case, tree
 from topfive.records import BadInput, ClassList, Predictions, Truth
-from topfive.scoring import classes_kept, details, flat_errors, mark, rank_by, score
+from topfive.scoring import calibration, classes_kept, details, flat_errors, mark, rank_by, score
+from topfive.scoring.bootstrap import percentile_interval, resampled
+from topfive.scoring.by_class import balanced_statistic
+from topfive.scoring.calibration import calibration_statistic
 from topfive.scoring.details import chance, flat_error, limited
+from topfive.scoring.selective import selective_statistic
+from topfive.scoring.severity import severity_statistic
 
 USUAL = {
     "n", "protocol", "top1_error", "top5_error", "top1_correct", "top5_correct", "top1_error_interval",
@@ -177,3 +182,58 @@ def test_chance_by_hand() -> None:
 
 def test_editions_up_to_2017_rank_by_top5() -> None:
     assert [rank_by(year) for year in (2010, 2012, 2017, 2018, 2026)] == ["top5", "top5", "top5", "top1", "top1"]
+
+
+def test_every_interval_is_of_the_same_resamples_drawn_by_the_seed() -> None:
+    made, truth = random_case(6, 120, 6)
+    found = details(made, truth, hierarchy=tree(), seed=5, n_resamples=50)
+    marks = mark(made, truth)
+    for keys, statistic in (
+        (("balanced_error",), balanced_statistic(marks)),
+        (("severity", "trimmed_severity"), severity_statistic(marks, found.severity)),
+        (("ece", "nll", "brier"), calibration_statistic(found.calibration)),
+        (("aurc",), selective_statistic(found.selective)),
+    ):
+        samples = resampled(120, statistic, np.random.default_rng(5), 50)
+        for place, key in enumerate(keys):
+            assert found.intervals[key] == pytest.approx(percentile_interval(samples[:, place]), abs=1e-6), key
+    usual = details(made, truth).intervals
+    assert usual == details(made, truth, seed=0, n_resamples=1000).intervals
+    assert usual != details(made, truth, n_resamples=999).intervals
+
+
+def test_calibration_is_that_of_the_seed_and_of_each_class() -> None:
+    made, truth = random_case(7, 200, 6)
+    for seed in (0, 1):
+        alone = calibration(mark(made, truth), made.logits, seed=seed)
+        found = few(made, truth, seed=seed).calibration
+        assert (found.temperature, found.classwise_ece) == (alone.temperature, alone.classwise_ece)
+        assert found.temperature is not None
+
+
+def test_what_is_refused_says_why() -> None:
+    made, _ = random_case(3, 60, 6)
+    found = few(made, from_sets([[0, 1]] + [[2]] * 59, 6))
+    assert {found.refused[key] for key in ("nll", "brier", "classwise_ece", "temperature")} == {
+        "some images have several allowed labels"
+    }
+    short = from_top([[0, 1, 2, 3, 4]], 6)
+    for where in ("predictions", "p.parquet"):
+        given = {} if where == "predictions" else {"where": where}
+        with pytest.raises(BadInput, match=rf"^{where}: 1 of 2 images are missing"):
+            details(short, from_sets([[0], [0]], 6), **given)
+    with pytest.raises(BadInput, match=r"^predictions: lack 1 of the truth's 3 classes"):
+        classes_kept(class_list(2), class_list(3))
+
+
+def test_the_sixth_guess_counts_for_nothing() -> None:
+    made = from_top([[0, 1, 2, 3, 4, 5, 6]] * 2, 7)
+    assert flat_error(mark(made, from_sets([[4], [5]], 7))) == [1.0, 1.0, 1.0, 1.0, 0.5]
+
+
+def test_what_is_limited_stays_the_same_run() -> None:
+    made, _ = random_case(2, 4, 5)
+    known = replace(made, view="v", system="s", run="r")
+    found = limited(known, Truth.single(made.ids, np.zeros(4, np.int32), class_list(3)))
+    assert (found.ids, found.view, found.system, found.run) == (made.ids, "v", "s", "r")
+    assert found.classes == class_list(3)

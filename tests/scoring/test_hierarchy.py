@@ -9,6 +9,7 @@ from scoring.made import tree
 from topfive import taxonomy
 from topfive.flows.judge import hierarchy_over
 from topfive.records import BadInput, ClassList
+from topfive.scoring import Hierarchy
 
 
 def test_by_hand() -> None:
@@ -63,3 +64,21 @@ def test_costs_are_those_of_the_classes_tree_in_wordnet() -> None:
 
 def test_no_hierarchy_over_classes_that_are_no_synsets() -> None:
     assert hierarchy_over(ClassList(("n01440764", "apple"), ("tench", "apple"))) is None
+
+
+def test_classes_alone_fit_and_meet_nowhere() -> None:
+    """Without a node above them two classes have no common ancestor: the cost is 255, more than any height."""
+    alone = Hierarchy(
+        n_classes=2,
+        wnids=("n1", "n2"),
+        names=("a", "b"),
+        parent_start=np.zeros(3, dtype=np.int32),
+        parents=np.zeros(0, dtype=np.int32),
+        leaf_start=np.array([0, 1, 2], dtype=np.int32),
+        leaves=np.array([0, 1], dtype=np.int32),
+        heights=np.zeros(2, dtype=np.int32),
+        full_heights=np.zeros(2, dtype=np.int32),
+    )
+    alone.check(2)
+    assert alone.costs.tolist() == [[0, 255], [255, 0]]
+    assert alone.below.dtype == bool and alone.below.tolist() == [[True, False], [False, True]]

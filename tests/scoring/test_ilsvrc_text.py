@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from topfive.records import BadInput, ClassList
-from topfive.scoring import flat_errors, hierarchical_errors, read_submission, score_submission, write_submission
+from topfive.scoring import (
+    flat_errors,
+    hierarchical_errors,
+    read_submission,
+    score_submission,
+    wilson,
+    write_submission,
+)
 
 
 def written(tmp_path: Path, data: bytes) -> Path:
@@ -208,3 +215,90 @@ def test_the_kit_demo_hierarchical_error(kit: dict[str, bytes], tmp_path: Path) 
     truth = np.array(kit["truth"].split(), dtype=np.int32)
     errors = hierarchical_errors(submission - 1, truth - 1, cost)
     assert [round(e, 5) for e in errors] == [13.52086, 11.97784, 11.06288, 10.45044, 10.00234]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "is empty. Write one line an image, up to five ids each"),
+        (b" \n", "row 1: is blank. Give each image at least one id"),
+        (b"\xef\xbb\xbf1", "row 1: begins with a byte-order mark. Save it as plain ASCII"),
+        (b"1\n2\x00", "row 2: holds a NUL byte. Save it as plain ASCII"),
+        (b"1\n" + b"x" * 41, f"row 2: {b'x' * 40!r} is no positive integer. Write ids as ASCII digits"),
+        (b"1 1000 1001", "row 1: 1001 is outside 1..1000"),
+        (b"5 0", "row 1: 0 is outside 1..1000"),
+        (b"999999999", "row 1: 999999999 is outside 1..1000"),
+        (b"1234567890", "row 1: an id of 10 digits is out of range"),
+        (b"123456789 12345678901 1234567890", "row 1: an id of 11 digits is out of range"),
+        (b"5 4 4", "row 1: names class 4 twice"),
+    ],
+)
+def test_refusals_say_what_to_do(tmp_path: Path, data: bytes, message: str) -> None:
+    path = written(tmp_path, data)
+    with pytest.raises(BadInput) as refused:
+        read_submission(path)
+    assert str(refused.value) == f"{path}{', ' if message.startswith('row') else ': '}{message}"
+
+
+def test_the_largest_file_is_64_mib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (tmp_path / "large.txt").open("wb") as file:
+        file.truncate((64 << 20) + 1)
+    with pytest.raises(BadInput, match=r"large\.txt: is over 64 MiB\. A submission holds five ids a line$"):
+        read_submission(tmp_path / "large.txt")
+    monkeypatch.setattr("topfive.scoring.ilsvrc_text.MAX_BYTES", 4)
+    assert len(read_submission(written(tmp_path, b"1 2\n"))) == 1
+    with pytest.raises(BadInput, match=r"nowhere\.txt: "):
+        read_submission(tmp_path / "nowhere.txt")
+
+
+def test_what_is_written_by_hand(tmp_path: Path) -> None:
+    write_submission(tmp_path / "new.txt", np.array([[3, 1, 2, 0, 0], [1000, 0, 0, 0, 0]], np.int32))
+    assert (tmp_path / "new.txt").read_bytes() == b"3 1 2\n1000\n"
+
+
+def test_unlike_arrays_are_named_with_the_first_row_at_fault() -> None:
+    ones, where = np.ones((2, 5), np.int32), "p.txt"
+    with pytest.raises(BadInput, match=r"^p\.txt: has 2 lines, the truth 3\. Write one line an image, in order$"):
+        flat_errors(ones, np.ones(3, np.int32), where)
+    with pytest.raises(BadInput, match=r"^submission: is empty$"):
+        flat_errors(ones[:0], np.ones(0, np.int32))
+    with pytest.raises(BadInput, match=r"^truth, row 2: has no label$"):
+        flat_errors(np.ones((3, 5), np.int32), np.array([[1, 0], [0, 0], [0, 0]]))
+    cost = np.array([[0, 255], [255, 0]], dtype=np.uint8)
+    guesses, truth = np.array([[0, 1, -1, -1, -1]] * 4, np.int32), np.zeros(4, np.int32)
+    with pytest.raises(BadInput, match=r"^submission: has 4 lines, the truth 3\."):
+        hierarchical_errors(guesses, truth[:3], cost)
+    guesses[1:3, 0] = -1
+    with pytest.raises(BadInput, match=r"^p\.txt, row 2: has no guess$"):
+        hierarchical_errors(guesses, truth, cost, where)
+    guesses[:, 0] = 0
+    for place, wrong in ((3, 2), (4, -2)):
+        bad = guesses.copy()
+        bad[1:3, place] = wrong
+        with pytest.raises(BadInput, match=r"^p\.txt, row 2: class_index outside the 2 of the costs$"):
+            hierarchical_errors(bad, truth, cost, where)
+    for wrong in (-1, 2):
+        with pytest.raises(BadInput, match=r"^submission, row 3: class_index outside"):
+            hierarchical_errors(guesses, np.array([0, 0, wrong, 0], np.int32), cost)
+    # A guess that was not made takes nothing off the dearest one.
+    only = np.array([[1, -1, -1, -1, -1]], np.int32)
+    assert hierarchical_errors(only, truth[:1], cost) == (255.0,) * 5
+
+
+def test_every_figure_of_a_submission_by_hand() -> None:
+    classes = ClassList(("n1", "n2", "n3"), ("a", "b", "c"))
+    submission = np.array([[1, 2, 3, 0, 0], [2, 1, 3, 0, 0], [2, 3, 0, 0, 0], [2, 1, 0, 0, 0]], np.int32)
+    by_id = np.array([-1, 0, 1, 2], np.int32)
+    found = score_submission(submission, np.ones(4, np.int32), classes=classes, index_of_id=by_id)
+    assert (found.n, found.protocol, found.truth, found.view) == (4, "ilsvrc-flat/1", "original", None)
+    assert (found.top1_correct, found.top5_correct, found.top1_error, found.top5_error) == (1, 3, 0.75, 0.25)
+    assert (found.top1_error_interval, found.top5_error_interval) == (wilson(3, 4), wilson(1, 4))
+    assert (found.classes, found.per_class) == (classes.digest, {"n1": (4, 1, 3)})
+    kept = {"classes": classes, "index_of_id": by_id}
+    with pytest.raises(BadInput, match=r"^submission: has 4 lines, the truth 3"):
+        score_submission(submission, np.ones(3, np.int32), **kept)
+    with pytest.raises(BadInput, match=r"^p\.txt: has 4 lines, the truth 3"):
+        score_submission(submission, np.ones(3, np.int32), **kept, where="p.txt")
+    submission[1, 0] = 0
+    with pytest.raises(BadInput, match=r"^p\.txt, row 2: has no guess$"):
+        score_submission(submission, np.ones(4, np.int32), **kept, cost=np.zeros((3, 3), np.uint8), where="p.txt")

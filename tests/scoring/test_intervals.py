@@ -26,8 +26,10 @@ def test_wilson_at_nothing_and_everything() -> None:
     assert wilson(0, 20)[0] == 0.0
     assert wilson(20, 20)[1] == 1.0
     assert 0.0 < wilson(0, 20)[1] < 0.2
+    assert {wilson(0, n)[0] for n in range(1, 200)} == {0.0}, "exactly, however it rounds"
+    assert {wilson(n, n)[1] for n in range(1, 200)} == {1.0}
     for correct, n in [(0, 0), (3, 2), (-1, 5)]:
-        with pytest.raises(BadInput):
+        with pytest.raises(BadInput, match=f"^wilson: {correct} of {n} is no share$"):
             wilson(correct, n)
 
 
@@ -37,9 +39,11 @@ def test_paired_difference_by_hand() -> None:
     half = 1.959964 * ((a + b - 0.0004) / 100) ** 0.5
     assert (low, high) == (pytest.approx(0.02 - half), pytest.approx(0.02 + half))
     assert paired_difference(0, 0, 10)[0] < 0 < paired_difference(0, 0, 10)[1]
-    assert paired_difference(10, 0, 10)[1] == 1.0
-    with pytest.raises(BadInput):
-        paired_difference(6, 5, 10)
+    assert paired_difference(10, 0, 10)[1] == 1.0 and paired_difference(0, 10, 10)[0] == -1.0
+    assert paired_difference(1, 0, 1)[1] == 1.0
+    for gained, lost, n in [(6, 5, 10), (-1, 2, 5), (2, -1, 5), (0, 0, 0)]:
+        with pytest.raises(BadInput, match=f"^paired difference: {gained} and {lost} of {n} pairs cannot be$"):
+            paired_difference(gained, lost, n)
 
 
 def test_paired_difference_covers_in_exact_enumeration() -> None:
@@ -67,12 +71,13 @@ def test_bootstrap_equals_resampling_images() -> None:
     assert fast == bootstrap_difference(first, second, seed=1)
     few = [bootstrap_difference(first, second, seed=seed, n_resamples=5) for seed in range(4)]
     assert len(set(few)) > 1
+    assert fast == bootstrap_difference(first, second, seed=1, n_resamples=10_000)
 
 
 def test_bootstrap_degenerate() -> None:
     same = np.ones(10, dtype=bool)
     assert bootstrap_difference(same, same, seed=0) == (0.0, 0.0)
-    with pytest.raises(BadInput):
+    with pytest.raises(BadInput, match=r"^bootstrap: 0 and 0 results are no pairs$"):
         bootstrap_difference(same[:0], same[:0], seed=0)
-    with pytest.raises(BadInput):
+    with pytest.raises(BadInput, match=r"^bootstrap: 10 and 5 results are no pairs$"):
         bootstrap_difference(same, same[:5], seed=0)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from topfive.records import BadInput
 from topfive.scoring import Boxes, boxes_by_image, flat_errors, localisation_errors, read_box_submission
-from topfive.scoring.localisation import overlap
+from topfive.scoring.localisation import PROTOCOL, overlap
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -221,3 +221,64 @@ def test_the_ends_of_what_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         read_box_submission(written(tmp_path, text), 999)
     monkeypatch.setattr("topfive.scoring.localisation.MAX_BYTES", len(text))
     assert len(read_box_submission(written(tmp_path, text))[0]) == 2, "exactly as large as is allowed"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", ": is empty. Write one line an image: label xmin ymin xmax ymax, up to five"),
+        ("1 1 1 2 2\n" + "x" * 41, f", row 2: {b'x' * 40!r} is no number"),
+        (
+            "1 1 1 2\n",
+            ", row 1: holds 4 numbers, not groups of five. Write label xmin ymin xmax ymax, up to five times",
+        ),
+        (
+            "1 1 1 2 2\n1 1 1 2 2 0 1 1 2 2 0 1 1 2 2\n0 1 1 2 2\n",
+            ", row 2: guess 2 has a label outside 1..1000 ([0.0, 1.0, 1.0, 2.0, 2.0])",
+        ),
+        (
+            "1 1 1 2 2\n2 3 1 2 2 3 9 1 2 2\n4 9 1 2 2\n",
+            ", row 2: guess 1 has a box whose corners are swapped ([2.0, 3.0, 1.0, 2.0, 2.0])",
+        ),
+    ],
+)
+def test_refusals_name_the_first_at_fault(tmp_path: Path, text: str, message: str) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(BadInput) as refused:
+        read_box_submission(path)
+    assert str(refused.value) == f"{path}{message}"
+
+
+def test_the_largest_file_is_256_mib(tmp_path: Path) -> None:
+    with (tmp_path / "large.txt").open("wb") as file:
+        file.truncate((256 << 20) + 1)
+    with pytest.raises(BadInput, match=r"large\.txt: is over 256 MiB\. Give five groups of five numbers a line$"):
+        read_box_submission(tmp_path / "large.txt")
+    with pytest.raises(BadInput, match=r"nowhere\.txt: "):
+        read_box_submission(tmp_path / "nowhere.txt")
+    four = " ".join(["7 1 1 2 2"] * 4)
+    assert read_box_submission(written(tmp_path, four))[0].tolist() == [[7, 7, 7, 7, 0]]
+    assert PROTOCOL == "ilsvrc-localisation/1"
+
+
+def test_truths_that_lack_something_are_named_with_the_first_row() -> None:
+    labels = np.full((4, 5), 3, dtype=np.int32)
+    guess = np.tile(np.array([1.0, 1, 8, 8]), (4, 5, 1))
+    truth = boxes([(3, (1, 1, 8, 8))], [(3, (1, 1, 8, 8))], [], [])
+    with pytest.raises(BadInput, match=r"^truth, row 3: has no box of its label 5\. Leave such images out$"):
+        localisation_errors(labels, guess, np.array([3, 3, 5, 6]), truth)
+    with pytest.raises(BadInput, match=r"^truth, row 2: has no label$"):
+        localisation_errors(labels, guess, np.array([3, 0, 0, 3]), truth)
+    with pytest.raises(
+        BadInput, match=r"^submission: has 4 lines, .* 4 lists of boxes\. Write one line an image, in order"
+    ):
+        localisation_errors(labels, guess, np.array([3, 3, 3]), truth)
+
+
+def test_boxes_of_one_image_keep_their_order_and_images_may_have_none() -> None:
+    corners = np.arange(160.0).reshape(40, 4)
+    found = boxes_by_image(["a", "b", "c"], ["b", "a"] * 20, np.arange(40, dtype=np.int32), corners)
+    assert found.labels.tolist() == [*range(1, 40, 2), *range(0, 40, 2)]
+    assert found.offsets.tolist() == [0, 20, 40, 40]
+    nothing = boxes_by_image(["a", "b"], [], np.zeros(0, np.int32), np.zeros((0, 4)))
+    assert (len(nothing), nothing.offsets.tolist()) == (2, [0, 0, 0])

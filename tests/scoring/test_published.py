@@ -146,6 +146,8 @@ def test_a_name_that_is_not_there(tmp_path: Path) -> None:
         ("model,top1\nx,abc\n", "line 2: top1 is 'abc', no number"),
         ("model,top1\nx,nan\n", "top1 is 'nan', no number"),
         ("model,top1\nx,inf\n", "top1 is 'inf', no number"),
+        ("model,top1\nx,7_6.1\n", "line 2: top1 is '7_6.1', no number"),
+        ("model,top1\nx,\u0667\u0666\n", "line 2: top1 is '\u0667\u0666', no number"),
         ("model,top1\nx,101\n", "top1 is 101, no percentage"),
         ("model,top1_err\nx,-1\n", "top1_err is -1, no percentage"),
         ("model,top1,top1_err\nx,75,30\n", "top1 75 and top1_err 30 do not add up to 100"),
@@ -191,3 +193,118 @@ def test_the_real_tables(shared: Path) -> None:
     found = place(scores(round(lite.top1_error * 50_000), 50_000), rows, view=VIEW, name=lite.model)  # type: ignore[operator]
     assert (found.expected[0].within, found.expected[0].differences) == (True, ())
     assert found.rank == 1 + sum(row.top1_error < lite.top1_error for row in rows)  # type: ignore[operator]
+
+
+def test_what_a_placement_says(tmp_path: Path) -> None:
+    rows = read_published(written(tmp_path, "model,top1_err,img_size,crop_pct,interpolation\nx,25,240,0.9,bicubic\n"))
+    found = place(scores(24, 100), rows, view=VIEW, name="x")
+    row = {
+        "model": "x",
+        "row": 2,
+        "error": 0.25,
+        "difference": pytest.approx(0.01),
+        "within": True,
+        "img_size": 240,
+        "crop_pct": 0.9,
+        "interpolation": "bicubic",
+        "preprocessing_differences": ["size 240 px, here 224", "crop 0.9 of the short side, here 0.875"],
+    }
+    assert found.to_json() == {
+        "protocol": "published-place/1",
+        "published": "published",
+        "metric": "top1_error",
+        "n": 100,
+        "error": 0.24,
+        "tolerance": list(wilson(24, 100)),
+        "restricted": False,
+        "n_rows": 1,
+        "rank": 1,
+        "rank_interval": [1, 2],
+        "nearest": [row],
+        "expected": [row],
+        "view": VIEW.to_json(),
+    }
+    unknown = place(scores(24, 100), rows).to_json()
+    assert (unknown["view"], unknown["nearest"][0]["preprocessing_differences"], unknown["expected"]) == (
+        None,
+        None,
+        [],
+    )
+    assert read_published(written(tmp_path, "model,top5_err\nx,7.5\n"))[0].top5_error == 0.075
+
+
+def test_a_pixel_of_rounding_at_either_size_is_no_difference() -> None:
+    # 224 / 0.875 is 256 exactly: 255 and 257 are a pixel off, 254 and 258 are not.
+    row = PublishedRow(2, "x", 0.1, None, 224, 0.875, "bicubic")
+    assert [bool(row.differences(replace(VIEW, resize_px=px))) for px in range(254, 259)] == [1, 0, 0, 0, 1]
+    # 288 / 0.9 is 320: at 224 px that is 248.9, and 248 lies within a pixel at 288.
+    assert replace(row, img_size=288, crop_pct=0.9).differences(replace(VIEW, resize_px=248)) == (
+        "size 288 px, here 224",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("model,top1,img_size\nx,50,65537\n", "line 2: img_size is 65537"),
+        ("model,top1,crop_pct\nx,50,10.5\n", "line 2: crop_pct is 10.5"),
+        ("model,top1\nx,101\n", "line 2: top1 is 101, no percentage"),
+        ("model,top1\n" + "x,1\n" + 'y,"2', "line 2: is no CSV (unexpected end of data)"),
+        ("model,top1\n,50\n", "line 2: has the model name ''. Name a model in each row"),
+        ("model,top1,top1_err\nx,75,24.5\n", "line 2: top1 75 and top1_err 24.5 do not add up to 100"),
+        (f"model,top1\nx,{'a' * 41}\n", f"line 2: top1 is '{'a' * 40}', no number"),
+    ],
+)
+def test_refusals_name_file_and_line(tmp_path: Path, text: str, message: str) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(BadInput) as refused:
+        read_published(path)
+    assert str(refused.value) == f"{path}, {message}"
+
+
+def test_the_ends_of_what_a_table_may_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = 'model,top1,img_size,crop_pct\na,0,65536,10\nb,100,"1,024",\n'
+    (a, b), plain = read_published(written(tmp_path, text)), PublishedRow(2, "a", 1.0, None, 65536, 10.0, None)
+    assert a == plain
+    assert (b.top1_error, b.img_size, b.crop_pct, b.interpolation) == (0.0, 1024, None, None)
+    assert read_published(written(tmp_path, "model,top1,top1_err\nx,75.004,25.004\n"))[0].top1_error == 0.25004
+    # Errors in percent to six places are kept as they are written.
+    digits = "model,top1,top5_err\nx,87.654321,1.234567\n"
+    (kept,) = read_published(written(tmp_path, digits))
+    assert (kept.top1_error, kept.top5_error) == (0.12345679, 0.01234567)
+    monkeypatch.setattr("topfive.scoring.published.MAX_BYTES", len(text))
+    assert len(read_published(written(tmp_path, text))) == 2, "exactly as large as is allowed"
+    monkeypatch.setattr("topfive.scoring.published.MAX_BYTES", 64 << 20)
+    with (tmp_path / "large.csv").open("wb") as file:
+        file.truncate((64 << 20) + 1)
+    with pytest.raises(BadInput, match=r"large\.csv: has more than 64 MiB\. Name a table of published results$"):
+        read_published(tmp_path / "large.csv")
+    with pytest.raises(BadInput, match=r"^published: has no top5 error\. Choose the other metric$"):
+        place(scores(1, 2), [plain], metric="top5_error")
+
+
+def test_a_view_is_looked_for_in_every_row() -> None:
+    bare = PublishedRow(2, "x", 0.1, None, None, None, None)
+    rows = [
+        replace(bare, img_size=224),
+        replace(bare, crop_pct=0.9),
+        replace(bare, img_size=224, crop_pct=0.9, interpolation="hamming"),
+        replace(bare, img_size=224, crop_pct=2.0, interpolation="bicubic"),
+        replace(bare, img_size=200, crop_pct=0.8, interpolation="nearest"),
+        replace(bare, img_size=96, crop_pct=0.75, interpolation="lanczos"),
+    ]
+    for view in (View(250, 200, "nearest"), View(128, 96, "lanczos"), View(256, 224, "bicubic")):
+        assert view_of(view.digest, rows) == view
+    assert view_of(View(112, 224, "bicubic").digest, rows) is None, "no crop is larger than its picture"
+
+
+def test_at_most_five_likely_names_and_only_alike_ones() -> None:
+    rows = [PublishedRow(k, f"net_{k}.tag", 0.1, None, None, None, None) for k in range(9)]
+    with pytest.raises(BadInput) as refused:
+        place(scores(1, 2), rows, name="net_x.tag")
+    assert str(refused.value).count("net_") == 6, "the one asked for and five"
+    many = [PublishedRow(k, f"net.tag{k}", 0.1, None, None, None, None) for k in range(9)]
+    with pytest.raises(BadInput, match=r"Did you mean net\.tag0, net\.tag1, net\.tag2, net\.tag3, net\.tag4\?$"):
+        place(scores(1, 2), many, name="net")
+    with pytest.raises(BadInput, match=r"Did you mean abcdef\?$"):  # half of the letters are alike
+        place(scores(1, 2), [replace(rows[0], model="abcdef")], name="abcxyz")

@@ -23,7 +23,7 @@ from topfive.scoring import (
     rank_systems,
     wilson,
 )
-from topfive.scoring.ranks import simulated, true_ranks
+from topfive.scoring.ranks import _only, simulated, true_ranks
 
 CLASSES = ClassList(tuple(f"n{i:08d}" for i in range(3)), tuple("abc"))
 
@@ -114,10 +114,14 @@ def test_rank_systems_by_hand() -> None:
 
 def test_rank_systems_refuses() -> None:
     sides, truth = made(np.ones((2, 4), dtype=bool))
-    with pytest.raises(BadInput, match=r"^a\.parquet: stands twice"):
+    with pytest.raises(BadInput, match=r"^a\.parquet: stands twice\. Name each predictions file once$"):
         rank_systems(sides, truth, ["a.parquet", "a.parquet"])
     with pytest.raises(BadInput, match=r"^b: hold 1 guesses an image, and top-5 error needs 3"):
         rank_systems([sides[0], sides[1]], truth, ["b", "c"], metric="top5")
+    with pytest.raises(BadInput, match=r"^compare: is no metric: 'top3'"):
+        rank_systems(sides, truth, ["b", "c"], metric="top3")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="longer"):
+        rank_systems(sides[:1], truth, ["b", "c"])
     short = Predictions(sides[1].ids[:3], sides[1].top_index[:3], sides[1].top_score[:3], CLASSES)
     with pytest.raises(BadInput, match=r"^c: 1 of 4 images are missing"):
         rank_systems([sides[0], short], truth, ["b", "c"])
@@ -125,6 +129,7 @@ def test_rank_systems_refuses() -> None:
 
 def test_true_ranks_of_ties() -> None:
     assert true_ranks([0.7, 0.9, 0.7, 0.1]) == [(2, 3), (1, 1), (2, 3), (4, 4)]
+    assert true_ranks([0.1, 0.9]) == [(2, 2), (1, 1)]
     assert true_ranks([0.5, 0.5, 0.5]) == [(1, 3)] * 3
     assert true_ranks([]) == []
 
@@ -219,3 +224,12 @@ def test_counts_of_many_images_are_whole() -> None:
     assert sides == slow_ranks(right[:, [0, 1, -4, -3, -2, -1]]) == [(1, 2), (1, 2)]
     right[0, -40:] = True
     assert rank_intervals(right) == [(1, 1), (2, 2)]
+    right[1, (1 << 20) - 1 :] = True  # the last of the first block and all of the second
+    assert _only(right).tolist() == [[0, 36], [2, 0]]
+
+
+def test_equal_systems_stay_in_the_order_given() -> None:
+    sides, truth = made(np.tile(np.arange(8) < 6, (40, 1)))
+    sides[::2] = made(np.tile(np.arange(8) < 5, (20, 1)))[0]
+    names = [f"s{i:02d}" for i in range(40)]
+    assert rank_systems(sides, truth, names).names == (*names[1::2], *names[::2])

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from topfive.records import BadInput, ClassList, Predictions, Scores, Truth
-from topfive.scoring import mark, rank_by, score, wilson
+from topfive.scoring import flat_errors, mark, rank_by, score, wilson
 
 
 def class_list(n: int) -> ClassList:
@@ -123,10 +123,21 @@ def test_classes_must_be_known_to_the_model() -> None:
         score(guesses(["a"], [[0, 1, 2]], 3), truth)
 
 
-def test_too_few_guesses_are_refused_not_called_top5() -> None:
-    truth = Truth.single(["a"], np.zeros(1, dtype=np.int32), class_list(6))
-    with pytest.raises(BadInput, match="hold 1 guesses an image, and top-5 error needs 5"):
-        score(guesses(["a"], [[0]], 6), truth)
+def test_fewer_guesses_count_as_short_lines_do_and_the_result_says_so() -> None:
+    """What ILSVRC's kit makes of a text file with as many ids a line."""
+    truth = Truth.single(["a", "b"], np.array([0, 3], dtype=np.int32), class_list(6))
+    one = score(guesses(["a", "b"], [[0], [1]], 6), truth)
+    kit = flat_errors(np.array([[1, 0, 0, 0, 0], [2, 0, 0, 0, 0]]), np.array([1, 4]))
+    assert (one.top1_error, one.top5_error) == (kit[0], kit[4]) == (0.5, 0.5)
+    rule = "1 guess an image is all there is: top-5 error counts that, as ILSVRC's kit does"
+    assert one.to_json()["n_guesses"] == 1 and one.to_json()["top5_rule"] == rule
+    three = score(guesses(["a", "b"], [[0, 1, 2], [1, 2, 3]], 6), truth)
+    assert (three.top1_error, three.top5_error, three.extra["n_guesses"]) == (0.5, 0.0, 3)
+    assert not score(guesses(["a", "b"], [[0, 1, 2], [1, 2, 0]], 3), truth_of_three()).extra, "all classes are guessed"
+
+
+def truth_of_three() -> Truth:
+    return Truth.single(["a", "b"], np.zeros(2, dtype=np.int32), class_list(3))
 
 
 def test_a_truth_without_labels_is_refused() -> None:
@@ -157,5 +168,12 @@ def test_every_figure_by_hand() -> None:
     assert (found.top1_error_interval, found.top5_error_interval) == (wilson(3, 4), wilson(2, 4))
     assert found.per_class == {"n00000006": (4, 1, 2)}
     four = Predictions(ids, top[:, :4], falling[:, :4], classes)
-    with pytest.raises(BadInput, match=r"^predictions: hold 4 guesses an image, and top-5 error needs 5"):
-        score(four, Truth.single(ids, np.full(4, 6, np.int32), classes))
+    short = score(four, Truth.single(ids, np.full(4, 6, np.int32), classes))
+    assert (short.top1_correct, short.top5_correct, short.extra["n_guesses"]) == (1, 1, 4)
+
+
+def test_the_sixth_guess_counts_for_nothing() -> None:
+    predictions = guesses(["a", "b", "c"], [[0, 1, 2, 3, 4, 5]] * 3, 7)
+    found = score(predictions, Truth.single(["a", "b", "c"], np.array([5, 4, 1], np.int32), class_list(7)))
+    assert (found.top1_correct, found.top5_correct) == (0, 2)
+    assert found.per_class == {"n00000001": (1, 0, 1), "n00000004": (1, 0, 1), "n00000005": (1, 0, 0)}

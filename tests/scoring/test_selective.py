@@ -42,7 +42,7 @@ def test_all_right_and_all_wrong() -> None:
 
 def test_no_images_and_no_pairs() -> None:
     for doubt, correct in ((np.zeros(0), np.zeros(0, bool)), (np.zeros(2), np.zeros(3, bool))):
-        with pytest.raises(BadInput, match="results are no pairs"):
+        with pytest.raises(BadInput, match=r"^selective risk: \d confidences and \d results are no pairs$"):
             selective(doubt, correct)
 
 
@@ -77,3 +77,22 @@ def test_resamples_by_hand() -> None:
     assert selective_statistic(found)(np.array([[0, 1, 2]], np.float32))[0] == pytest.approx((0 + 2 * 2 / 3) / 3)
     # The surest is not drawn: nothing is answered before the second.
     assert selective_statistic(found)(np.array([[3, 0, 0]], np.float32))[0] == pytest.approx(1.0)
+
+
+def test_a_bound_that_is_met_exactly_is_met() -> None:
+    found = selective(np.arange(20.0), np.arange(20) < 19)
+    said = found.to_json()
+    assert said == {
+        "protocol": "selective-risk/1",
+        "aurc": pytest.approx(0.05 / 20),
+        "excess_aurc": pytest.approx(0.0),
+        "risk": [[i / 20, pytest.approx(0.0 if i < 20 else 0.05)] for i in range(1, 21)],
+        "coverage_at": {"0.01": 0.95, "0.05": 1.0, "0.1": 1.0},
+    }
+
+
+def test_images_as_sure_as_each_other_stay_in_their_order() -> None:
+    found = selective(np.zeros(40), np.arange(40) < 20)
+    assert found.order.tolist() == list(range(40))
+    surest_is_wrong = selective(np.array([0.1, 0.2]), np.array([False, True]))
+    assert selective_statistic(surest_is_wrong)(np.ones((1, 2), np.float32))[0] == pytest.approx((1 + 1 / 2) / 2)

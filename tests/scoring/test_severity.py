@@ -46,6 +46,11 @@ def test_guesses_not_made_cost_nothing() -> None:
     top = np.array([[3, UNKNOWN]], dtype=np.int32)
     found = severity(mark(made, from_sets([[2]], 6)), top, tree())
     assert found.hierarchical_error == (4.0, 4.0)
+    five = np.array([[3, UNKNOWN, 0, UNKNOWN, UNKNOWN]], dtype=np.int32)
+    found = severity(mark(made, from_sets([[2]], 6)), five, tree())
+    assert found.hierarchical_distance == {1: 4.0, 5: (4 + 2) / 2}, "the mean over the guesses made"
+    none = severity(mark(made, from_sets([[2]], 6)), np.full((1, 5), UNKNOWN, np.int32), tree())
+    assert none.hierarchical_distance == {1: 0.0, 5: 0.0}
 
 
 def test_json_has_both_trees() -> None:
@@ -91,3 +96,9 @@ def test_equals_the_slow_form(seed: int, n: int, most: int) -> None:
         trimmed = np.repeat(found.trimmed_cost[marks.rank > 0], weights[b, marks.rank > 0].astype(int))
         wanted = [drawn.mean(), trimmed.mean()] if len(drawn) else [np.nan, np.nan]
         assert moved[b] == pytest.approx(wanted, rel=1e-6, nan_ok=True)
+
+
+def test_the_sixth_guess_counts_for_nothing() -> None:
+    made = from_top([[0, 1, 3, 4, 5, 2]], 6)
+    found = severity(mark(made, from_sets([[2]], 6)), made.top_index, tree())
+    assert found.hierarchical_error == (2.0, 2.0, 2.0, 2.0, 2.0)

@@ -75,6 +75,9 @@ def test_labels_in_other_class_lists() -> None:
     back = ClassList(tuple(reversed(TEN.wnids)), tuple(reversed(TEN.names)))
     assert [with_classes(truth, back).of(row).tolist() for row in range(3)] == [[4, 6], [9], []]
     with_classes(truth, back).check()
+    assert (with_classes(truth, back).classes, only_classes(truth, SOME).classes) == (back, SOME)
+    named = Truth.from_sets(["x"], [[3]], TEN, "real")
+    assert (only_classes(named, SOME).name, with_classes(named, back).name) == ("real", "real")
     with pytest.raises(BadInput, match=r"set: lack 7 of the truth's 10 classes"):
         with_classes(truth, SOME, "set")
 
@@ -111,7 +114,7 @@ def test_average_precision_by_hand() -> None:
     # Found at places 1 and 3: (1/1 + 2/3) / 2.
     assert average_precision(np.array([4.0, 3, 2, 1]), np.array([True, False, True, False])) == pytest.approx(5 / 6)
     assert average_precision(np.ones(4), np.array([True, False, False, False])) == 0.25, "ties say nothing"
-    with pytest.raises(BadInput, match="has nothing to find"):
+    with pytest.raises(BadInput, match=r"^average precision: has nothing to find$"):
         average_precision(np.ones(2), np.zeros(2, dtype=bool))
 
 
@@ -138,7 +141,7 @@ def test_outliers_are_told_from_the_subset() -> None:
     value = found.to_json()
     assert (value["chance"], value["n_ways"], value["n_outside"]) == (0.4, 3, 40)
     bare = Predictions(inside.ids, inside.top_index, inside.top_score, TEN)
-    with pytest.raises(BadInput, match=r"in\.parquet: have no logits"):
+    with pytest.raises(BadInput, match=r"^in\.parquet: have no logits, and .* needs them\. Predict with logits kept$"):
         outliers(outside, bare, SOME, where=("out.parquet", "in.parquet"))
 
 
@@ -155,10 +158,10 @@ def test_a_shortcut_by_hand() -> None:
     assert found["called_rise_interval"][0] <= 0.5 <= found["called_rise_interval"][1]
     called = shortcut(predictions(clean), predictions(marked), truth, "n00000002").to_json()
     assert (called["called_clean"], called["called_marked"], called["called_rise"]) == (0.5, 0.0, -0.5)
-    with pytest.raises(BadInput, match="do not know the class n99999999"):
+    with pytest.raises(BadInput, match=r"^marked predictions: do not know the class n99999999$"):
         shortcut(predictions(marked), predictions(clean), truth, "n99999999")
     only = Truth.single(["i0"], np.array([2], np.int32), TEN)
-    with pytest.raises(BadInput, match="has no picture of another class than n00000002"):
+    with pytest.raises(BadInput, match=r"^truth 'original': has no picture of another class than n00000002$"):
         shortcut(predictions(marked[:1]), predictions(clean[:1]), only, "n00000002")
 
 
@@ -227,6 +230,11 @@ def test_who_is_at_fault_is_named() -> None:
         shortcut(two, one, truth, "n00000002")
     with pytest.raises(BadInput, match=r"^predictions: 1 of 2"):
         both_ways(one, truth)
+    with pytest.raises(BadInput, match=r"^p: 1 of 2"):
+        both_ways(one, truth, "p")
+    with pytest.raises(BadInput, match=r"^p: have no logits"):
+        bare = Predictions(two.ids, two.top_index, two.top_score, TEN)
+        both_ways(bare, Truth.single(["i0", "i1"], np.zeros(2, np.int32), SOME), "p")
     with pytest.raises(BadInput, match=r"^truth: lack 7"):
         with_classes(truth, SOME)
     bare = Predictions(two.ids, two.top_index, two.top_score, TEN)
@@ -235,3 +243,29 @@ def test_who_is_at_fault_is_named() -> None:
             outliers(*sides, SOME)
     with pytest.raises(BadInput, match=r"^predictions: have no logits"):
         anomaly(bare, SOME)
+
+
+def test_the_outliers_interval_is_drawn_from_both_sides() -> None:
+    rng = np.random.default_rng(1)
+    outside, inside = (predictions(rng.normal(size=(n, 10)).astype(np.float32)) for n in (7, 9))
+    found = outliers(outside, inside, SOME)
+    values = np.concatenate([anomaly(outside, SOME), anomaly(inside, SOME)])
+    positive = np.arange(16) < 7
+    again, drawn = np.random.default_rng(0), []
+    for _ in range(1000):
+        weights = [again.multinomial(n, np.full(n, 1 / n)) for n in (7, 9)]
+        drawn.append(average_precision(values, positive, np.concatenate(weights)))
+    assert found.interval == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), abs=1e-12)
+    assert (found.n_outside, found.n_inside, found.n_ways, found.seed) == (7, 9, 3, 0)
+
+
+def test_a_shortcut_takes_its_seed_and_any_class_that_both_know() -> None:
+    rng = np.random.default_rng(2)
+    marked, clean = (predictions(rng.normal(size=(60, 10)).astype(np.float32)) for _ in range(2))
+    truth = Truth.single([f"i{i}" for i in range(60)], rng.integers(0, 3, 60).astype(np.int32), SOME)
+    one, other = (shortcut(marked, clean, truth, "n00000003", seed=seed) for seed in (0, 1))
+    assert (one.comparison.seed, other.comparison.seed) == (0, 1)
+    # The truth has no picture of class 8: every picture is of another.
+    for wnid in ("n00000008", "n00000000"):
+        assert shortcut(marked, clean, truth, wnid).n_other == 60
+    assert shortcut(marked, clean, truth, "n00000003").n_other == 60 - int((truth.labels == 1).sum())

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from topfive.records import BadInput
 from topfive.scoring import softmax
-from topfive.scoring.softmax import N_BINS, are_probabilities, as_logits, bin_of
+from topfive.scoring.softmax import N_BINS, Logits, are_probabilities, as_logits, bin_of, own_scores
 
 
 def slow(logits: np.ndarray, beta: float = 1.0) -> np.ndarray:
@@ -103,4 +103,39 @@ def test_probabilities_are_told_from_logits() -> None:
     # One class has the probability 1 whatever its score: nothing to undo.
     assert as_logits(np.ones((2, 1), np.float32))[1] is False
     sure = np.array([[1.0, 0.0]], dtype=np.float32)
-    assert np.isfinite(as_logits(sure)[0]).all()
+    assert np.isfinite(softmax(as_logits(sure)[0]).log_sum).all()
+
+
+def test_the_ends_of_the_bins_and_what_rounds_past_them() -> None:
+    assert bin_of(np.array([-1e-7, 1.0 + 1e-7])).tolist() == [0, 14]
+    # Fifteen alike: each probability is 1/15 to the last bit, the closed end of the first bin.
+    found = softmax(np.zeros((2, 15), np.float32))
+    assert found.bin_count[:, 0].tolist() == [2] * 15 and found.bin_count[:, 1:].sum() == 0
+
+
+def test_one_row_tells_that_scores_are_no_probabilities() -> None:
+    p = slow(np.random.default_rng(1).normal(0, 2, (9, 4)).astype(np.float32)).astype(np.float32)
+    assert are_probabilities(p) is True
+    for row in (0, 4, 8):
+        wrong = p.copy()
+        wrong[row] *= np.float32(1.01)
+        assert are_probabilities(wrong) is False
+    # Two classes and a probability of exactly 0 are enough to be probabilities.
+    assert as_logits(np.array([[1.0, 0.0]], dtype=np.float32))[1] is True
+
+
+def test_logits_of_some_classes_are_read_as_if_they_were_cut_out() -> None:
+    rng = np.random.default_rng(2)
+    scores, columns = rng.normal(0, 2, (600, 9)).astype(np.float32), np.array([7, 2, 5], dtype=np.int32)
+    lazy, cut = Logits(scores, columns), np.ascontiguousarray(scores[:, columns])
+    assert (len(lazy), lazy.shape, Logits(scores).shape) == (600, (600, 3), (600, 9))
+    rows, labels = rng.permutation(600)[:400], rng.integers(0, 3, 400).astype(np.int32)
+    assert np.array_equal(own_scores(lazy, rows, labels), cut[rows, labels].astype(np.float64))
+    assert np.array_equal(own_scores(Logits(scores), rows, labels), scores[rows, labels].astype(np.float64))
+    one, other = softmax(lazy, rows), softmax(cut, rows)
+    assert np.array_equal(one.log_sum, other.log_sum) and np.array_equal(one.bin_sum, other.bin_sum)
+    assert are_probabilities(lazy) is False
+    p = slow(cut).astype(np.float32)
+    undone, was = as_logits(Logits(np.ascontiguousarray(p[:, ::-1]), np.array([2, 1, 0], dtype=np.int32)))
+    assert was is True and softmax(undone).confidence == pytest.approx(p.max(axis=1), abs=1e-6)
+    assert own_scores(undone, np.array([3]), np.array([0], np.int32)) == pytest.approx(np.log(p[3, 0]), rel=1e-6)

@@ -11,6 +11,7 @@ from scoring.made import from_sets, from_top, random_case, tree
 from topfive import taxonomy
 from topfive.flows.judge import hierarchy_over
 from topfive.scoring import Hierarchy, grouped_confusion, groups, mark, subtrees, wilson
+from topfive.scoring.subtrees import PROTOCOL
 
 
 def test_by_hand() -> None:
@@ -156,3 +157,63 @@ def test_confusion_counts_every_image_once(seed: int, n: int) -> None:
     for row in range(n):
         slow[parts.of_class[truth.of(row)[0]], parts.of_class[made.top_index[row, 0]]] += 1
     assert np.array_equal(counts, slow)
+
+
+def graph(below: dict[int, list[int]], n_classes: int) -> Hierarchy:
+    """A hierarchy from the nodes right below each inner node, lower nodes first."""
+    n = max(below) + 1
+    leaves: list[list[int]] = [[i] for i in range(n_classes)]
+    for node in range(n_classes, n):
+        leaves.append(sorted({leaf for child in below[node] for leaf in leaves[child]}))
+    parents = [[node for node, children in below.items() if child in children] for child in range(n)]
+    return Hierarchy(
+        n_classes=n_classes,
+        wnids=tuple(f"n{i}" for i in range(n)),
+        names=tuple(f"c{i}" if i < n_classes else f"node {i}" for i in range(n)),
+        parent_start=np.cumsum([0, *map(len, parents)]).astype(np.int32),
+        parents=np.array([parent for each in parents for parent in each], dtype=np.int32),
+        leaf_start=np.cumsum([0, *map(len, leaves)]).astype(np.int32),
+        leaves=np.array([leaf for each in leaves for leaf in each], dtype=np.int32),
+        heights=np.zeros(n, dtype=np.int32),
+        full_heights=np.zeros(n, dtype=np.int32),
+    )
+
+
+def test_a_node_with_the_classes_of_one_child_is_not_told_again() -> None:
+    # Node 4 lies over node 3, which has all its classes, and over class 0 besides.
+    hierarchy = graph({3: [0, 1, 2], 4: [3, 0]}, 3)
+    made, truth = from_top([[0, 1, 2]] * 20, 3), from_sets([[0]] * 19 + [[1]], 3)
+    (found,) = subtrees(mark(made, truth), hierarchy)
+    assert found.wnid == "n3", "and twenty images are enough"
+    said = found.to_json()
+    assert (said["top1_error"], said["top1_error_interval"]) == (0.05, list(wilson(1, 20)))
+    assert all(isinstance(count, int) for count in (found.n, found.top1_correct, found.top5_correct, found.n_left))
+    assert PROTOCOL == "by-subtree/1"
+
+
+def test_nineteen_images_are_too_few_unless_asked_for() -> None:
+    hierarchy = graph({2: [0, 1]}, 2)
+    for n, there in ((19, 0), (20, 1)):
+        made, truth = from_top([[0, 1]] * n, 2), from_sets([[0]] * n, 2)
+        assert len(subtrees(mark(made, truth), hierarchy)) == there
+
+
+def test_the_sixth_guess_counts_for_nothing() -> None:
+    made, truth = from_top([[0, 1, 2, 3, 4, 5]] * 2, 6), from_sets([[4], [5]], 6)
+    assert next(s for s in subtrees(mark(made, truth), tree(), 1) if s.name == "root").top5_correct == 1
+
+
+def test_parting_begins_at_the_largest_top_and_the_largest_takes_first() -> None:
+    # Two tops over classes that lie below both: 12 over eight classes, 13 over four of them.
+    hierarchy = graph({8: [0, 1, 2], 9: [2, 3, 4, 5], 10: [6, 7], 11: [8, 9], 12: [11, 10], 13: [0, 1, 2, 3]}, 8)
+    found = groups(hierarchy, 3)
+    # Of node 11's two parts the larger, 9, takes class 2; 8 keeps two classes.
+    assert found.of_class.tolist() == [0, 0, 1, 1, 1, 1, 2, 2]
+    assert found.wnids == ("n8", "n9", "n10")
+
+
+def test_sixteen_groups_unless_asked_otherwise() -> None:
+    hierarchy = hierarchy_over(taxonomy.ilsvrc_classes())
+    assert hierarchy is not None
+    found = [groups(hierarchy, most).titles for most in (15, 16, 17)]
+    assert groups(hierarchy).titles == found[1] and found[1] not in (found[0], found[2])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,8 +12,11 @@ from numpy.typing import NDArray
 from scipy.stats import ttest_rel
 
 from topfive.records import UNKNOWN, BadInput
+from topfive.scoring import wilson
 from topfive.scoring.suspects import (
     DOUBLE_SOFTMAX,
+    N_KIT,
+    LowNumber,
     Outcome,
     hopeless,
     joined,
@@ -184,3 +189,121 @@ def test_few_classes_do_not_tell_and_double_softmax_is_named_last() -> None:
     assert found.named == DOUBLE_SOFTMAX
     assert "softmax again" in found.verdict
     assert low_number(run("as given", 60), [run("a", 90, log_p=-0.5)], expected=0.1, twice=True).named == "a"
+
+
+def test_what_a_low_number_says() -> None:
+    given, better = run("as given", 60), run("b", 90, log_p=-0.5)
+    found = low_number(given, [better], expected=0.1, left_out=2, not_tried=("kit",))
+    (first,) = found.suspects
+    assert found.to_json() == {
+        "n": 100,
+        "protocol": "suspects/1",
+        "top1_error": pytest.approx(0.4),
+        "top1_error_interval": list(wilson(40, 100)),
+        "expected": 0.1,
+        "as_expected": False,
+        "named": "b",
+        "verdict": "b:  mends 30 of 100 images and spoils 0",
+        "double_softmax": False,
+        "suspects": [
+            {
+                "suspect": "b",
+                "instead": "",
+                "n": 100,
+                "top1_error": pytest.approx(0.1),
+                "top1_error_interval": list(wilson(10, 100)),
+                "gained": 30,
+                "lost": 0,
+                "p_value": pytest.approx(2 * 2 * 0.5**30),
+                "score_p_value": first.score_p_value,
+                "log_probability": pytest.approx(-0.5, abs=0.01),
+                "score_gain": first.score_gain,
+                "better": True,
+                "restores": True,
+            }
+        ],
+        "not_tried": ["kit"],
+        "left_out": 2,
+    }
+    bare = low_number(given, [])
+    assert (bare.left_out, bare.not_tried, bare.twice, bare.as_expected) == (0, (), False, None)
+    assert bare.verdict == "none of these restores it"
+    assert not LowNumber(1, 0.0, (0.0, 1.0), None, ()).twice
+
+
+def test_a_figure_at_the_end_of_an_interval_lies_inside() -> None:
+    given, better = run("as given", 60), run("b", 90, log_p=-0.5)
+    for end in wilson(10, 100):
+        assert low_number(given, [better], expected=end).named == "b"
+    for end in wilson(40, 100):
+        assert low_number(given, [], expected=end).as_expected is True
+    # An easier question is no remedy for a figure that it passes.
+    assert low_number(given, [run("easy", 90, easier=True, log_p=-0.5)], expected=0.2).named is None
+
+
+def test_a_figure_is_by_the_images_as_given_and_needs_some() -> None:
+    with pytest.raises(BadInput, match=r"^suspects: are not the same images$"):
+        low_number(run("as given", 0, 0), [])
+    assert rank_suspects(run("as given", 1, 1), [run("a", 1, 1)])[0].n == 1, "one image is enough to be compared"
+
+
+def test_without_a_spread_the_scores_say_nothing() -> None:
+    flat = Outcome("a", "", np.array([True, True]), np.array([-1.0, -1.0]))
+    (found,) = rank_suspects(replace(flat, correct=np.array([False, True])), [flat])
+    assert (found.score_p_value, found.p_value) == (1.0, 1.0)
+    (one,) = rank_suspects(run("as given", 0, 1), [run("a", 1, 1, log_p=-0.5)])
+    assert (one.score_p_value, one.gained) == (1.0, 1)
+    assert not hopeless(flat, flat), "nothing is lost"
+
+
+def test_scores_that_are_lower_make_nothing_better() -> None:
+    # Two more are right, which may be chance; every score is clearly lower.
+    (found,) = rank_suspects(run("as given", 50), [run("a", 52, log_p=-2.0)])
+    assert (found.better, found.score_p_value < 0.05) == (False, True)
+    likelier, clear = run("likelier", 39, log_p=-0.5), run("clear", 80, log_p=-1.7)
+    ordered = rank_suspects(run("as given", 40), [likelier, clear], expected=0.01)
+    assert [(suspect.name, suspect.restores) for suspect in ordered] == [("clear", False), ("likelier", False)]
+
+
+def test_scores_of_any_kind_are_read_by_row() -> None:
+    logits = np.array([[1, 3, 2], [5, 1, 0], [1, 2, 7]])
+    truth = np.array([1, 1, UNKNOWN])
+    found = outcome("a", "b", logits, truth)
+    p = softmax(logits.astype(np.float64))
+    np.testing.assert_allclose(np.exp(found.log_probability), [p[0, 1], p[1, 1], p[2, 0]])
+    assert found.correct.tolist() == [True, False, False]
+    half = outcome("a", "b", logits.astype(np.float16), truth)
+    assert half.log_probability.dtype == np.float64
+    np.testing.assert_allclose(half.log_probability, found.log_probability, rtol=1e-12)
+    assert not found.easier
+
+
+def test_limits_are_taken_off_and_nothing_is_added() -> None:
+    """Scores that float16 would round together are told apart."""
+    logits = np.array([[2048.0, 2049.0, 4000.0]], dtype=np.float32)
+    found = only_among(outcome("a", "", logits, np.array([1])), logits, np.array([1]), np.array([0, 1]))
+    assert found.correct.tolist() == [True]
+    assert (found.said, found.suspect) == ("the set's 2 classes only", "subset of classes")
+
+
+def test_double_softmax_by_hand() -> None:
+    once = softmax(np.random.default_rng(0).normal(size=(6, 10)) * 4)
+    twice = softmax(once)
+    assert softmaxed_twice(twice), "ten classes are enough"
+    assert softmaxed_twice(twice) is True and softmaxed_twice(once) is False
+    assert not softmaxed_twice(twice[:, :9] / twice[:, :9].sum(axis=1, keepdims=True)), "nine are not"
+    mixed = twice.copy()
+    mixed[3] = once[3]
+    assert not softmaxed_twice(mixed), "every row must be"
+    assert softmaxed_twice(twice * (1 + 5e-4)), "float16 does not sum to one exactly"
+    assert not softmaxed_twice(twice * 1.01)
+    zero = twice.copy()
+    zero[0, 0] = 0.0
+    assert not softmaxed_twice(zero)
+    # Logarithms that sum to 1.5 above their smallest are those of no probabilities.
+    assert not softmaxed_twice(softmax(once * 1.5))
+
+
+def test_the_first_label_may_be_the_first_class() -> None:
+    assert other_orders(3, None)["off by one", "labels: counted from one"].tolist() == [UNKNOWN, 0, 1]
+    assert N_KIT == 1000

@@ -243,8 +243,11 @@ def test_a_table_of_guesses(tmp_path: Path) -> None:
         ("image_id\nx\n", "has no header with columns"),
         ("", "has no header with columns"),
         ("image_id,cat,dog\nx,1\n", "row 2: has 2 cells, the header 3"),
-        ("image_id,cat,dog\nx,1,2\ny,1,z\n", "row 3: has a cell that is no number"),
-        ("image_id,cat,dog\nx,1,nan\n", "row 2: a logit of image 'x' is not a finite number"),
+        ("image_id,cat,dog\nx,1,2\ny,1,z\n", "row 3, column 'dog': 'z' is no number. Write it as 1.5 or 2e-3"),
+        ("image_id,cat,dog\nx,1,nan\n", "row 2, column 'dog': 'nan' is no number"),
+        ("image_id,cat,dog\nx,1,1e39\n", "row 2: a logit of image 'x' is not a finite number"),
+        ("image_id,cat,dog\n ,1,2\n", "row 2: has no image_id"),
+        ("image_id,class\n,cat\n", "row 2: has no image_id"),
         ("image_id,cat,bird\nx,1,2\n", "column 3 of the header: 'bird' is no class here"),
         ("image_id,cat,cat\nx,1,2\n", "row 1: names n00000001 again in column 3"),
         ('image_id,cat\nx,"1', "cannot be read as CSV"),
@@ -254,6 +257,38 @@ def test_malformed_tables_are_named(tmp_path: Path, text: str, message: str) -> 
     with pytest.raises(BadInput) as error:
         read_table(written(tmp_path, text), ANIMALS)
     assert message in str(error.value) and "file.csv" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "1_000",
+        "infinity",
+        "-inf",
+        " nan",
+        "NaN",
+        "\u0661",
+        "\uff11",
+        "1e",
+        "e5",
+        ".",
+        "",
+        " ",
+        "0x10",
+        '"1,5"',
+        "1 2",
+        "--1",
+    ],
+)
+def test_what_only_python_takes_for_a_number_is_refused(tmp_path: Path, cell: str) -> None:
+    with pytest.raises(BadInput, match=r"file\.csv, row 3, column 'cat': .* is no number"):
+        read_table(written(tmp_path, f"image_id,cat,dog\nx,1,2\ny,{cell},2\n"), ANIMALS)
+
+
+@pytest.mark.parametrize(("cell", "value"), [(" 2", 2.0), ("+.5", 0.5), ("-3.", -3.0), ("1E-2 ", 0.01), ("007", 7.0)])
+def test_plain_numbers_are_read(tmp_path: Path, cell: str, value: float) -> None:
+    found = read_table(written(tmp_path, f"image_id,cat,dog\nx,{cell},9\n"), ANIMALS)
+    assert found.logits is not None and found.logits[0].tolist() == pytest.approx([value, 9.0])
 
 
 def test_missing_and_oversize_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,3 +309,129 @@ def test_any_table_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, 
     except BadInput:
         return
     found.check()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", ": is empty. Say what each column is: --order"),
+        ("cat\nbird\n", ", row 2: 'bird' is no class here. Write the wnid"),
+        ("x" * 61 + "\n", f", row 1: '{'x' * 60}' is no class here. Write the wnid"),
+        ("y" * 61 + "\n", f", row 1: '{'y' * 60}' is the name of n00000005 and n00000006. Write the wnid"),
+        ("1\n", ": holds numbers: as ILSVRC2012_IDs they need the kit, and positions say nothing. Add --kit"),
+    ],
+)
+def test_refusals_of_an_order_say_what_to_do(tmp_path: Path, text: str, message: str) -> None:
+    known = ClassList((*ANIMALS.wnids, "n00000005", "n00000006"), (*ANIMALS.names, "y" * 61, "y" * 61))
+    path = written(tmp_path, text)
+    with pytest.raises(BadInput) as refused:
+        read_order(path, known)
+    assert str(refused.value).startswith(f"{path}{message}")
+
+
+def test_numbers_of_nine_digits_are_looked_up_and_longer_ones_are_none(tmp_path: Path) -> None:
+    ids = {123456789: "n00000001", 1: "n00000002"}
+    assert read_order(written(tmp_path, "123456789\n000000001\n"), ANIMALS, ids).wnids == ("n00000001", "n00000002")
+    for long in ("1234567890", "0000000019999", "0000000001"):
+        path = written(tmp_path, f"1\n{long}\n")
+        with pytest.raises(BadInput) as refused:
+            read_order(path, ANIMALS, ids)
+        assert str(refused.value) == f"{path}, row 2: {long} is no ILSVRC2012_ID"
+
+
+def test_a_class_again_is_named_where_it_stands(tmp_path: Path) -> None:
+    path = written(tmp_path, "cat\ndog\nn00000002\n")
+    with pytest.raises(BadInput) as refused:
+        read_order(path, ANIMALS)
+    assert str(refused.value) == f"{path}, row 3: names n00000002 again"
+
+
+def test_refusals_of_an_array_say_what_to_do(tmp_path: Path) -> None:
+    path, fix = tmp_path / "p.npy", "Save logits with numpy.save"
+    cases = [
+        (np.zeros((2, 3)), ": is [2, 3], not [2 images, 4 classes]. Rows are the ids, columns the classes of --order"),
+        (np.ones((2, 4), bool), f": holds bool, no numbers to rank. {fix}"),
+        (
+            np.array([[1, 2, 3, 4], [1, np.nan, 2, 3], [np.nan] * 4]),
+            ", row 1: a logit of image 'b' is not a finite number. Predict it anew: NaN and infinity cannot be ranked",
+        ),
+    ]
+    for value, message in cases:
+        np.save(path, value)
+        with pytest.raises(BadInput) as refused:
+            read_logits(path, list("abc")[: len(value)], ANIMALS)
+        assert str(refused.value) == f"{path}{message}"
+    for data, message in ((b"nonsense", "is no .npy file"), (b"\x93NUMPY", "is cut short or its header is malformed")):
+        path.write_bytes(data)
+        with pytest.raises(BadInput) as refused:
+            read_logits(path, ["a", "b"], ANIMALS)
+        assert str(refused.value) == f"{path}: {message}. {fix}"
+    with pytest.raises(BadInput, match=r"none\.npy: "):
+        read_logits(tmp_path / "none.npy", ["a", "b"], ANIMALS)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,class\nx,cat\n", ", row 1: has no column 'image_id' at the front. Write image_id,..."),
+        ("image_id,class1,cat\nx,1,2\n", ", column 2 of the header: 'class1' is no class here. Write the wnid"),
+        ("image_id,0,cat\nx,1,2\n", ", column 2 of the header: '0' is no class here. Write the wnid"),
+        (
+            "image_id,0,1\nx,1,2\n",
+            ", row 1: numbers its columns, which says nothing of classes. Say what each column is",
+        ),
+        ("image_id,class\nx,n00000009\n", ", row 2: n00000009 is none of the 4 classes. Say what each column is"),
+        ("image_id,cat\nx\n", ", row 2: has 1 cells, the header 2"),
+        ("image_id,cat\nx,nan\ny,nan\n", ", row 2, column 'cat': 'nan' is no number. Write it as 1.5 or 2e-3"),
+    ],
+)
+def test_refusals_of_a_table_say_what_to_do(tmp_path: Path, text: str, message: str) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(BadInput) as refused:
+        read_table(path, ANIMALS)
+    assert str(refused.value).startswith(f"{path}{message}")
+
+
+def test_a_table_at_odds_with_its_order_says_where(tmp_path: Path) -> None:
+    path = written(tmp_path, "image_id,n00000002,n00000001\nx,0.5,1.5\n")
+    turned = ClassList(("n00000001", "n00000002"), ("a", "b"))
+    more = ClassList(("n00000002", "n00000001", "n00000003"), ("a", "b", "c"))
+    cases = [
+        (
+            turned,
+            "has another class order than --order: column 1 is n00000002, not n00000001. "
+            "Leave --order out: the header already says which class each column is",
+        ),
+        (more, "has 2 classes, --order 3"),
+    ]
+    for order, message in cases:
+        with pytest.raises(BadInput) as refused:
+            read_table(path, ANIMALS, order)
+        assert str(refused.value) == f"{path}, row 1: {message}"
+    path = written(tmp_path, "image_id,1,0\nx,0.5,1.5\n")
+    with pytest.raises(BadInput) as refused:
+        read_table(path, ANIMALS, turned)
+    assert str(refused.value) == f"{path}, row 1: numbers 2 columns, not 2 in order as --order does"
+
+
+def test_five_guesses_are_guesses_and_six_numbered_columns_are_logits(tmp_path: Path) -> None:
+    six = ClassList(tuple(f"n0000000{i}" for i in range(6)), tuple("abcdef"))
+    header = "image_id," + ",".join(f"class{i}" for i in range(1, 7))
+    five = read_table(written(tmp_path, f"{header[:-7]}\nx,a,b,c,d,e\ny,f,e,d,c,b\n"), six)
+    assert five.top_index.tolist() == [[0, 1, 2, 3, 4], [5, 4, 3, 2, 1]] and five.top_index.dtype == np.int32
+    assert five.top_score.tolist() == [[0, -1, -2, -3, -4]] * 2 and five.top_score.dtype == np.float32
+    found = read_table(written(tmp_path, f"{header}\nx,0,9,0,0,0,0\n"), six, six)
+    assert found.logits is not None and found.logits.dtype == np.float32
+    assert (found.top_index[0, 0], found.classes) == (1, six)
+
+
+def test_the_largest_table_is_4_gib_and_ids_stay_as_they_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (tmp_path / "large.csv").open("wb") as file:
+        file.truncate((4 << 30) + 1)
+    with pytest.raises(BadInput, match=r"large\.csv: is over 4 GiB\. Save the logits as \.npy$"):
+        read_table(tmp_path / "large.csv", ANIMALS)
+    (tmp_path / "p.csv").write_bytes(b'image_id,class\r\n"x\r\ny",cat\r\n')
+    assert read_table(tmp_path / "p.csv", ANIMALS).ids == ("x\r\ny",)
+    text = "image_id,class\nx,cat\n"
+    monkeypatch.setattr("topfive.scoring.tables.MAX_CSV_BYTES", len(text))
+    assert read_table(written(tmp_path, text), ANIMALS).ids == ("x",), "exactly as large as is allowed"

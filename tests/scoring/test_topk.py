@@ -8,6 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from topfive.records import BadInput, ClassList, Predictions
 from topfive.scoring import rank_of_label
+from topfive.scoring.topk import _compiled
 
 
 def slow_rank(row: list[float], label: int) -> int:
@@ -69,17 +70,39 @@ def test_empty() -> None:
 def test_nan_is_refused_wherever_it_stands(column: int) -> None:
     logits = np.array([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]], dtype=np.float32)
     logits[1, column] = np.nan
-    with pytest.raises(BadInput, match=r"row 1.*not a number"):
+    with pytest.raises(
+        BadInput, match=r"^logits, row 1: a score is not a number\. Predict it anew: NaN cannot be ranked$"
+    ):
+        rank_of_label(logits, np.array([1, 1, 1, 1]), np.array([0, 1, 0, 1]))
+    logits[0, column] = np.nan
+    with pytest.raises(BadInput, match=r"^logits, row 0: "):
         rank_of_label(logits, np.array([1, 1]))
 
 
 def test_labels_and_rows_outside_are_refused() -> None:
     logits = np.zeros((2, 3), np.float32)
-    with pytest.raises(BadInput, match="label 3 is not among 3"):
+    with pytest.raises(BadInput, match=r"^logits, row 1: label 3 is not among 3$"):
         rank_of_label(logits, np.array([0, 3]))
-    with pytest.raises(BadInput, match="label -1"):
-        rank_of_label(logits, np.array([-1, 0]))
-    with pytest.raises(BadInput, match="row 2 is not among 2"):
-        rank_of_label(logits, np.array([0]), np.array([2]))
-    with pytest.raises(BadInput, match="3 labels do not fit 2 rows"):
+    with pytest.raises(BadInput, match=r"^logits, row 0: label -1 is not among 3$"):
+        rank_of_label(logits, np.array([-1, 4]))
+    with pytest.raises(BadInput, match=r"^logits, row 1: row 2 is not among 2$"):
+        rank_of_label(logits, np.array([0, 0, 0]), np.array([0, 2, -1]))
+    with pytest.raises(BadInput, match=r"^logits: 3 labels do not fit 2 rows of scores$"):
         rank_of_label(logits, np.array([0, 0, 0]))
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 7])
+def test_any_number_of_threads_fills_every_place(workers: int) -> None:
+    logits = np.random.default_rng(1).normal(size=(5, 9)).astype(np.float32)
+    labels = np.array([8, 0, 3, 3, 1], dtype=np.uint8)
+    found = rank_of_label(logits, labels, workers=workers)
+    assert found.dtype == np.int32
+    assert found.tolist() == [
+        slow_rank(row, label) for row, label in zip(logits.tolist(), labels.tolist(), strict=True)
+    ]
+
+
+def test_counting_lets_other_threads_run_and_is_compiled_once_a_machine() -> None:
+    compiled = _compiled()
+    assert compiled.targetoptions["nogil"] is True
+    assert type(compiled._cache).__name__ == "FunctionCache"

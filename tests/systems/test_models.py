@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from topfive.records import BadInput, ClassList, Dataset, Run, View
+from topfive.records import BadInput, ClassList, Dataset, Run, View, WorkFailed
 from topfive.systems.features.linear_svm import Linear
 from topfive.systems.linear_probe import FittedProbe
 from topfive.systems.models import OpenModel, contamination, open_model
@@ -30,6 +31,17 @@ def none():
 
 def broken():
     raise RuntimeError("no weights here")
+
+def muddled():
+    return None.weights
+
+def stopped():
+    raise SystemExit(3)
+
+def failing():
+    def model(images):
+        raise ValueError("wants pictures of 64 px")
+    return model
 
 def three():
     return lambda images: np.zeros((len(images), 3))
@@ -100,7 +112,10 @@ def test_without_statements_of_its_own_a_file_has_the_declared_defaults(tmp_path
     [
         ("none", "returned a int"),
         ("broken", "failed with RuntimeError: no weights here"),
-        ("absent", "no attribute 'absent'"),
+        ("absent", "has no function 'absent'. Define absent"),
+        ("VIEW", "has no function 'VIEW'"),
+        ("muddled", "failed with AttributeError: 'NoneType' object has no attribute 'weights'"),
+        ("stopped", "failed with SystemExit: 3"),
         ("", "names no file and function"),
     ],
 )
@@ -119,6 +134,30 @@ def test_a_file_that_is_missing_wrong_or_states_nonsense_is_refused(tmp_path: Pa
             open_model(f"py:{written(tmp_path, text)}:build")
     with pytest.raises(BadInput, match="names no file and function"):
         open_model(f"py:{tmp_path / 'gone.py'}:build")
+
+
+def test_a_file_may_import_its_neighbours_and_hold_dataclasses(tmp_path: Path) -> None:
+    (tmp_path / "neighbour_of_mine.py").write_text("N = 2\n")
+    text = (
+        "from __future__ import annotations\nfrom dataclasses import dataclass\nimport numpy as np\n"
+        "from neighbour_of_mine import N\n@dataclass\nclass Model:\n    n: int = N\n"
+        "    def __call__(self, images: np.ndarray) -> np.ndarray:\n        return np.zeros((len(images), self.n))\n"
+        "def build():\n    return Model()\n"
+    )
+    before = list(sys.path)
+    model = open_model(f"py:{written(tmp_path, text)}:build", classes=ClassList(("a", "b"), ("a", "b")))
+    assert isinstance(model, OpenModel)
+    (found,) = model.run(iter([np.zeros((3, 8, 8, 3), np.uint8)]), View(8, 8))
+    assert found.shape == (3, 2)
+    assert sys.path == before
+
+
+def test_a_model_that_fails_on_pictures_is_named_with_its_line(drawn: Dataset, tmp_path: Path) -> None:
+    model = open_model(f"py:{written(tmp_path, CALLABLE)}:failing")
+    with pytest.raises(
+        WorkFailed, match=r"failing: fails on pictures of 32 px, run by python \(ValueError: wants .* mine\.py, line \d"
+    ):
+        model.scores(pictures(drawn, "val", labels=False))
 
 
 @pytest.mark.parametrize(("name", "reason"), [("three", r"gives scores \[18, 3\]"), ("short", "gives 17 rows")])
@@ -186,14 +225,23 @@ def test_a_callable_a_module_and_an_open_model_are_taken_as_they_are(drawn: Data
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(768, 2)).train()
     opened = open_model(network, view=View(16, 16), classes=two)
     assert isinstance(opened, OpenModel)
-    assert opened.network is network
-    assert not network.training
+    assert not opened.network.training
+    assert network.training, "whoever evaluates while training goes on training"
+    assert all(weight.requires_grad for weight in network.parameters())
     assert open_model(opened, view=View(32, 16)) is opened
     assert opened.view == View(32, 16)
     with pytest.raises(BadInput, match="has classes of its own"):
         open_model(opened, classes=ClassList(("b", "a"), ("b", "a")))
     with pytest.raises(BadInput, match="is a int"):
         open_model(5)
+
+
+def test_a_module_that_cannot_be_copied_is_refused() -> None:
+    torch = pytest.importorskip("torch")
+    network = torch.nn.Linear(2, 2)
+    network.seen = network.weight * 2  # no tensor of its own: the trace of a calculation
+    with pytest.raises(BadInput, match=r"Linear: cannot be copied .*Give a function on pixels that calls it"):
+        open_model(network, view=View(16, 16), classes=ClassList(("a", "b"), ("a", "b")))
 
 
 def test_how_a_model_runs_can_be_replaced(drawn: Dataset) -> None:

@@ -20,6 +20,7 @@ from topfive.systems.models import OpenModel, open_model  # noqa: E402
 from topfive.systems.models.kinds import timm as kind_timm  # noqa: E402
 from topfive.systems.models.kinds import torchvision as kind_torchvision  # noqa: E402
 from topfive.systems.weights import library_caches  # noqa: E402
+from topfive.systems.weights.stated import statement  # noqa: E402
 from topfive.taxonomy import ilsvrc_classes  # noqa: E402
 from toy.drawn import drawn_set, pictures  # noqa: E402
 
@@ -64,6 +65,23 @@ def test_a_timm_network_takes_its_weights_from_a_file(drawn: Dataset, tensors: d
         expected = reference(torch.from_numpy(pixels).float().permute(0, 3, 1, 2)).numpy()
     np.testing.assert_allclose(model.scores(val), expected, atol=1e-3)
     assert opened(f"timm:{SMALL}", weights=file, view=View(64, 64)).view == View(64, 64)
+
+
+def test_a_file_that_states_its_classes_and_view_needs_neither(tmp_path: Path) -> None:
+    view = View(40, 32, mean=(0.1, 0.2, 0.3))
+    with torch.random.fork_rng(devices=[]):
+        kept = timm.create_model(SMALL, num_classes=3).state_dict()
+    file = tmp_path / "three.safetensors"
+    save_file({name: tensor.contiguous() for name, tensor in kept.items()}, file, metadata=statement(THREE, view))
+    model = opened(f"timm:{SMALL}", weights=file)
+    assert (model.classes, model.view) == (THREE, view)
+    assert model.network.num_classes == 3
+    with pytest.raises(BadInput, match="has learnt 3 classes, not 1000"):
+        open_model(f"timm:{SMALL}", weights=file, classes=ilsvrc_classes())
+    network = torchvision.models.squeezenet1_1(weights=None, num_classes=3)
+    save_file(network.state_dict(), file, metadata=statement(THREE, view))
+    other = opened("torchvision:squeezenet1_1", weights=file)
+    assert (other.classes, other.view, other.contaminated) == (THREE, view, "unknown")
 
 
 @pytest.mark.parametrize(
@@ -120,7 +138,7 @@ def test_forms_that_timm_itself_converts_are_converted(tmp_path: Path) -> None:
 
 
 def test_a_timm_model_without_weights_or_of_no_such_name_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tensors: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(library_caches, "from_hub", lambda *args, **kwargs: None)
     monkeypatch.setattr(library_caches, "from_url", lambda *args, **kwargs: None)
@@ -128,6 +146,7 @@ def test_a_timm_model_without_weights_or_of_no_such_name_is_refused(
         BadInput, match=r"nothing is downloaded\. Add --download, or fetch timm/resnet18\.a1_in1k yourself"
     ):
         open_model("timm:resnet18")
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, tmp_path / "a.safetensors")
     with pytest.raises(BadInput, match="Nearest: resnet18"):
         open_model("timm:resnet18x", weights=tmp_path / "a.safetensors")
     (tmp_path / "a.safetensors").write_text("no tensors")
@@ -147,7 +166,7 @@ def test_what_the_library_has_fetched_is_found(
         return file
 
     monkeypatch.setattr(library_caches, "from_hub", from_hub)
-    assert opened(f"timm:{SMALL}").network is not None
+    assert opened(f"timm:{SMALL}").contaminated == "likely", "timm's own weights have learnt from ImageNet"
     assert opened(f"timm:{SMALL}", download=True).network is not None
     assert [repository for repository, _ in asked] == [f"timm/{SMALL}.r160_in1k"] * 2
     assert asked[0][1] is False

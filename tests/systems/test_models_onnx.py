@@ -13,44 +13,26 @@ from numpy.typing import NDArray
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+from onnx import TensorProto, helper  # noqa: E402
 
 from topfive.records import BadInput, ClassList, View  # noqa: E402
+from topfive.systems import runtimes  # noqa: E402
 from topfive.systems.models import OpenModel, open_model  # noqa: E402
+from topfive.systems.weights.onnx_file import Graph, write_statement  # noqa: E402
+from topfive.systems.weights.stated import statement  # noqa: E402
+from topfive.taxonomy import ilsvrc_classes  # noqa: E402
+from toy.graphs import written  # noqa: E402
 
 THREE = ClassList(("r", "g", "b"), ("r", "g", "b"))
 VIEW = View(8, 8, mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.4))
-TYPES = {"float": TensorProto.FLOAT, "float16": TensorProto.FLOAT16, "uint8": TensorProto.UINT8}
-
-
-def written(path: Path, shape: list[Any], kind: str = "float", **more: Any) -> Path:
-    """A graph from pictures to the mean of each channel, three classes."""
-    axes = [2, 3] if shape[1] == 3 else [1, 2]
-    nodes = [
-        helper.make_node("Cast", ["pixels"], ["floats"], to=TensorProto.FLOAT),
-        helper.make_node("ReduceMean", ["floats", "axes"], ["means"], keepdims=0),
-        helper.make_node("Add", ["means", "zero"], ["logits"]),
-    ]
-    zero = numpy_helper.from_array(np.zeros(3, dtype=np.float32), "zero")
-    if "location" in more:
-        zero = TensorProto(name="zero", data_type=TensorProto.FLOAT, dims=[3], data_location=TensorProto.EXTERNAL)
-        zero.external_data.add(key="location", value=more["location"])
-    graph = helper.make_graph(
-        nodes,
-        "means",
-        [helper.make_tensor_value_info("pixels", TYPES[kind], shape), *more.get("inputs", [])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, more.get("out", [shape[0], 3]))],
-        [numpy_helper.from_array(np.array(axes, dtype=np.int64), "axes"), zero],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    for key, value in more.get("about", {}).items():
-        model.metadata_props.add(key=key, value=value)
-    path.write_bytes(model.SerializeToString())
-    return path
 
 
 def images(n: int) -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (n, 8, 8, 3), dtype=np.uint8)
+
+
+def normalised_means(given: NDArray[np.uint8]) -> NDArray[np.float64]:
+    return np.asarray((given.mean(axis=(1, 2)) / 255 - VIEW.mean) / VIEW.std)
 
 
 def opened(path: Path, **options: Any) -> OpenModel:
@@ -68,11 +50,11 @@ def test_every_layout_type_and_batch_gives_the_same(shape: list[Any], kind: str,
     given = images(11)
     batches: Iterator[NDArray[np.uint8]] = iter([given[:6], given[6:]])
     found = np.concatenate(list(model.run(batches, VIEW)))
-    means = given.mean(axis=(1, 2))
-    expected = means if kind == "uint8" else (means / 255 - VIEW.mean) / VIEW.std
+    expected = given.mean(axis=(1, 2)) if kind == "uint8" else normalised_means(given)
     np.testing.assert_allclose(found, expected, atol=2e-2 if kind == "float16" else 1e-4)
     plain = kind == "float" and shape[1] == 3
-    assert model.onnx == (tmp_path / "a.onnx" if plain else None)
+    n = shape[0] if isinstance(shape[0], int) else None
+    assert model.onnx == (Graph(tmp_path / "a.onnx", "logits", n) if plain else None)
     assert (model.network, model.runtime) == (None, "onnxruntime")
 
 
@@ -138,5 +120,92 @@ def test_what_is_no_graph_is_named(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.onnx").write_bytes(data)
     with pytest.raises(BadInput, match=r"a\.onnx: cannot be read as ONNX"):
         opened(tmp_path / "a.onnx")
-    with pytest.raises(BadInput, match="cannot be read as ONNX"):
+    with pytest.raises(BadInput, match=r"gone\.onnx: there is no such file. Name an \.onnx file"):
         opened(tmp_path / "gone.onnx")
+    with pytest.raises(BadInput, match="is a folder, and ONNX is wanted here"):
+        opened(tmp_path)
+
+
+@pytest.mark.parametrize("shape", [["n", 3, 8, 8], [1, 3, 8, 8], [4, 3, 8, 8], ["n", 3, "h", "w"], [-1, 3, 8, 8]])
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+def test_each_runtime_of_files_gives_the_same_in_any_batches(name: str, shape: list[Any], tmp_path: Path) -> None:
+    model = opened(written(tmp_path / "a.onnx", shape), view=VIEW)
+    work = runtimes.Work(None, model.onnx, VIEW, threads=2)
+    if reason := runtimes.refusal(name, work, "fp32"):
+        pytest.skip(f"{name} {reason}")
+    run = runtimes.get(name).build(work, "fp32")
+    given = images(11)
+    for batches in ([given], [given[:6], given[6:7], given[7:]], list(np.split(given, 11))):
+        np.testing.assert_allclose(np.concatenate(list(run(iter(batches), VIEW))), normalised_means(given), atol=1e-4)
+    assert list(run(iter([]), VIEW)) == []
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+def test_of_several_outputs_every_runtime_reads_the_one_of_the_classes(name: str, tmp_path: Path) -> None:
+    path = written(tmp_path / "a.onnx", ["n", 3, 8, 8], features=5)
+    model = opened(path, view=VIEW)
+    assert model.onnx == Graph(path, "logits")
+    work = runtimes.Work(None, model.onnx, VIEW)
+    if reason := runtimes.refusal(name, work, "fp32"):
+        pytest.skip(f"{name} {reason}")
+    for run in (model.run, runtimes.get(name).build(work, "fp32")):
+        found = np.concatenate(list(run(iter([images(3)]), VIEW)))
+        np.testing.assert_allclose(found, normalised_means(images(3)), atol=1e-4)
+    with pytest.raises(BadInput, match=r"is for 5 classes, not 7. State them: --classes FILE"):
+        opened(path, classes=ClassList(tuple("abcdefg"), tuple("abcdefg")))
+
+
+def test_only_runtimes_of_files_run_files(tmp_path: Path) -> None:
+    model = opened(written(tmp_path / "a.onnx", ["n", 3, 8, 8]), view=VIEW)
+    work = runtimes.Work(None, model.onnx, VIEW)
+    for name in ("torch", "torch-compile"):
+        with pytest.raises(BadInput, match=rf"runtime {name}: .* not ONNX files. Use --runtime auto"):
+            runtimes.choose(work, "fp32", name, n=1)
+    assert runtimes.choose(work, "fp32", n=3).name == "onnxruntime"
+
+
+def test_a_file_states_its_classes_and_view_and_needs_neither(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.onnx", ["n", 3, 8, 8])
+    classes = ClassList(("n01440764", "n01443537", "n01484850"), ("tench", "goldfish", "great white shark"))
+    write_statement(path, classes, VIEW)
+    model = open_model(f"onnx:{path}")
+    assert (model.classes, model.view) == (classes, VIEW)
+    assert open_model(f"onnx:{path}", view=View(9, 8)).view == View(9, 8)
+    (found,) = model.run(iter([images(3)]), model.view)  # type: ignore[attr-defined]
+    np.testing.assert_allclose(found, normalised_means(images(3)), atol=1e-4)
+    other = ClassList(tuple(reversed(classes.wnids)), tuple(reversed(classes.names)))
+    with pytest.raises(
+        BadInput, match=r"has its classes in another order: n01440764 at 0, not n01484850\. Name no class"
+    ):
+        opened(path, classes=other)
+    with pytest.raises(BadInput, match="has learnt 3 classes, not 1000"):
+        opened(path, classes=ilsvrc_classes())
+
+
+def test_a_statement_that_does_not_fit_the_graph_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.onnx", ["n", 3, 8, 8], about=statement(ClassList(("a", "b"), ("a", "b")), VIEW))
+    with pytest.raises(BadInput, match="states 2 classes and gives 3 scores"):
+        open_model(f"onnx:{path}")
+    written(path, ["n", 3, 8, 8], about=statement(THREE, VIEW) | {"classes": "g\nr\nb"})
+    with pytest.raises(BadInput, match="that are not those it was written with"):
+        open_model(f"onnx:{path}")
+    written(path, ["n", 3, 8, 8], about=statement(THREE, View(20, 16)))
+    with pytest.raises(BadInput, match="takes pictures of 8 px, and the View shows 16 px"):
+        open_model(f"onnx:{path}")
+
+
+def test_the_files_beside_a_graph_are_part_of_what_it_is(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.onnx", ["n", 3, 8, 8], location="weights.bin")
+    digests = []
+    for value in (1.0, 2.0):
+        (tmp_path / "weights.bin").write_bytes(np.full(3, value, dtype=np.float32).tobytes())
+        graph = opened(path, view=VIEW).onnx
+        assert graph is not None
+        assert graph.data == (tmp_path / "weights.bin",)
+        digests.append(graph.digest)
+        for name in ("onnxruntime", "openvino"):
+            work = runtimes.Work(None, graph, VIEW)
+            if not runtimes.refusal(name, work, "fp32"):
+                (found,) = runtimes.get(name).build(work, "fp32")(iter([images(1)]), VIEW)
+                np.testing.assert_allclose(found, normalised_means(images(1)) + value, atol=1e-4)
+    assert digests[0] != digests[1]

@@ -210,6 +210,15 @@ def test_the_cache_of_open_clip_is_looked_into_and_nothing_fetched(tmp_path: Pat
     assert models._cached("RN50", "yfcc15m", tmp_path) == tmp_path / plain
 
 
+def test_what_cannot_be_fetched_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(*_: Any, **__: Any) -> str:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(models.open_clip(), "download_pretrained", offline)
+    with pytest.raises(BadInput, match=r"cannot be fetched \(no route to host\)\. Fetch it yourself: --weights FILE"):
+        models._cached("RN50", "yfcc15m", tmp_path, download=True)
+
+
 def test_views_are_those_of_the_tag(pair: Any) -> None:
     found = view_of(pair, {"resize_mode": "squash", "mean": [0.5] * 3, "std": (0.5,) * 3}, "here")
     assert found == View(32, 32, "bicubic", squash=True)

@@ -23,6 +23,7 @@ from topfive.systems import runtimes  # noqa: E402
 from topfive.systems.runtimes.check import chance_of  # noqa: E402
 from topfive.systems.runtimes.runtime import folded  # noqa: E402
 from topfive.systems.runtimes.slices import normal, slices  # noqa: E402
+from topfive.systems.weights.onnx_file import Graph  # noqa: E402
 
 choosing = importlib.import_module("topfive.systems.runtimes.choose")
 VIEW = View(36, 32, "bilinear", mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
@@ -85,7 +86,7 @@ def test_each_runtime_answers_as_plain_torch_in_any_batches(name: str, work: run
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["torch", "openvino"])
+@pytest.mark.parametrize("name", ["torch", "torch-compile", "openvino"])
 def test_bf16_is_near_and_is_not_fp32(name: str, work: runtimes.Work, images: np.ndarray) -> None:
     reason = runtimes.refusal(name, work, "bf16")
     if reason:
@@ -94,6 +95,27 @@ def test_bf16_is_near_and_is_not_fp32(name: str, work: runtimes.Work, images: np
     expected = plain(work, images)
     difference = float(np.abs(found - expected).max())
     assert 1e-6 < difference < 0.1 * float(np.abs(expected).max())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", runtimes.names())
+def test_two_networks_of_one_build_in_one_process_stay_two(name: str, images: np.ndarray) -> None:
+    """Ten for torch-compile, which runs only 8 networks of one code object compiled."""
+    made = []
+    for seed in range(10 if name == "torch-compile" else 2):
+        other = network()
+        with torch.no_grad():
+            other[5].weight.copy_(torch.randn(7, 128, generator=torch.Generator().manual_seed(seed)))
+        work = runtimes.Work(other, None, VIEW, threads=1)
+        if reason := runtimes.refusal(name, work, "fp32"):
+            pytest.skip(f"{name} {reason}")
+        made.append((work, runtimes.get(name).build(work, "fp32")))
+    for work, run in [*made, made[0]]:
+        np.testing.assert_allclose(answers(run, images), plain(work, images), atol=1e-3)
+    if name == "torch-compile":
+        from torch._dynamo.utils import counters
+
+        assert counters["frames"]["ok"] == counters["frames"]["total"], "none was given up and run plainly"
 
 
 def test_every_runtime_says_what_it_needs_and_what_it_declares() -> None:
@@ -113,7 +135,7 @@ def test_other_devices_and_precisions_are_refused_by_name(work: runtimes.Work) -
     elsewhere = runtimes.Work(work.network, None, VIEW, device="cuda")
     assert "not for cuda" in runtimes.refusal("openvino", elsewhere, "fp32")
     assert runtimes.refusal("onnxruntime", work, "bf16") == "does not compute in bf16"
-    assert "ONNX" in runtimes.refusal("torch", runtimes.Work(None, Path("a.onnx"), VIEW), "fp32")
+    assert "ONNX" in runtimes.refusal("torch", runtimes.Work(None, Graph(Path("a.onnx"), "logits"), VIEW), "fp32")
     with pytest.raises(BadInput, match="runtime onnxruntime: does not compute in bf16"):
         runtimes.choose(work, "bf16", "onnxruntime", n=1)
 
@@ -136,6 +158,37 @@ def test_normalisations_are_folded_only_where_that_changes_no_answer() -> None:
 
     kept = folded(Backwards().eval(), 8)
     assert isinstance(kept.norm, torch.nn.BatchNorm2d)
+
+
+@pytest.mark.parametrize(
+    ("forward", "reason"),
+    [
+        (lambda pixels: (pixels.mean((2, 3)), pixels), "gives a tuple, not logits"),
+        (lambda pixels: {"logits": pixels.mean((2, 3))}, "gives a dict, not logits"),
+        (lambda pixels: pixels, r"gives \[1, 3, 32, 32\], not logits"),
+    ],
+)
+def test_a_network_that_gives_more_than_logits_is_refused_by_every_runtime(forward: Any, reason: str) -> None:
+    class Several(torch.nn.Module):
+        def forward(self, pixels: Any) -> Any:
+            return forward(pixels)
+
+    work = runtimes.Work(Several(), None, VIEW, threads=1)
+    for asked, n in (("torch", 5), ("auto", 5), ("auto", 500)):
+        with pytest.raises(BadInput, match=f"the network: {reason} .n, classes.*Let it give the logits alone"):
+            runtimes.choose(work, "fp32", asked, n=n)
+
+
+def test_a_network_that_wants_more_pictures_than_one_is_not_folded_and_runs(images: np.ndarray) -> None:
+    class Many(torch.nn.Module):
+        def forward(self, pixels: Any) -> Any:
+            if len(pixels) < 2:
+                raise ValueError("one picture says nothing")
+            return pixels.mean((2, 3))
+
+    work = runtimes.Work(Many(), None, VIEW, threads=1)
+    found = answers(runtimes.get("torch").build(work, "fp32"), images)
+    np.testing.assert_allclose(found, (images.mean(axis=(1, 2)) / 255 - VIEW.mean) / VIEW.std, atol=1e-4)
 
 
 def test_scale_and_shift_are_the_views() -> None:
@@ -165,7 +218,13 @@ def test_digest_says_the_weights_and_the_file(work: runtimes.Work, tmp_path: Pat
     assert runtimes.Work(other, None, VIEW).digest != work.digest
     (tmp_path / "a.onnx").write_bytes(b"a")
     (tmp_path / "b.onnx").write_bytes(b"b")
-    assert len({runtimes.Work(None, tmp_path / f"{name}.onnx", VIEW).digest for name in "ab"}) == 2
+    graphs = [Graph(tmp_path / f"{name}.onnx", "logits") for name in "ab"]
+    (tmp_path / "weights.bin").write_bytes(b"1")
+    graphs += [Graph(graphs[0].path, "features"), Graph(graphs[0].path, "logits", data=(tmp_path / "weights.bin",))]
+    digests = {runtimes.Work(None, graph, VIEW).digest for graph in graphs}
+    assert len(digests) == 4
+    (tmp_path / "weights.bin").write_bytes(b"2")
+    assert runtimes.Work(None, graphs[-1], VIEW).digest not in digests, "the tensors lie in that file"
 
 
 class Planted:
@@ -244,8 +303,30 @@ def test_trials_are_remembered_for_the_same_network_and_machine(
     assert len(list(tmp_path.iterdir())) == 2, "another network has a trial of its own"
 
 
+def test_what_is_remembered_may_have_changed(planted: list[str], work: runtimes.Work, tmp_path: Path) -> None:
+    runtimes.choose(work, "fp32", n=500, cache=tmp_path)
+    (file,) = tmp_path.iterdir()
+    file.write_text(json.dumps({"images_per_s": {"broken": 300.0, "quick": 200.0, "plain": 50.0}}))
+    planted.clear()
+    assert runtimes.choose(work, "fp32", n=500, cache=tmp_path).name == "quick"
+    assert planted == ["broken", "quick"], "the fastest of old no longer builds, and the next does"
+    file.write_text(json.dumps({"images_per_s": {"broken": 0.0, "quick": 0.0, "plain": 0.0, "compiled": 0.0}}))
+    assert runtimes.choose(work, "fp32", n=500, cache=tmp_path).name == "plain", "what failed once is tried again"
+
+
+def test_where_none_can_be_built_the_first_says_why(
+    planted: list[str], work: runtimes.Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choosing, "names", lambda: ["broken"])
+    for n in (5, 500):
+        with pytest.raises(WorkFailed, match=r"runtime broken: cannot run this network \(RuntimeError: cannot take th"):
+            runtimes.choose(work, "fp32", n=n)
+
+
 def test_a_named_runtime_that_fails_says_so(planted: list[str], work: runtimes.Work) -> None:
-    with pytest.raises(WorkFailed, match=r"runtime broken: cannot run this network .*this operator"):
+    with pytest.raises(
+        WorkFailed, match=r"runtime broken: cannot run this network .*this operator\). Use --runtime auto"
+    ):
         runtimes.choose(work, "fp32", "broken", n=500)
 
 
@@ -283,6 +364,8 @@ def test_check_refuses_no_numbers_and_other_shapes() -> None:
     good = logits_of(np.zeros(3, dtype=int))
     with pytest.raises(WorkFailed, match="no numbers"):
         runtimes.check_answers(good, np.full_like(good, np.nan), rate=0.998, where="x")
+    with pytest.raises(WorkFailed, match="the model gives scores that are no numbers, by the reference path too"):
+        runtimes.check_answers(np.full_like(good, np.nan), np.full_like(good, np.nan), rate=0.998, where="x")
     with pytest.raises(BadInput):
         runtimes.check_answers(good, good[:, :4], rate=0.998, where="x")
 

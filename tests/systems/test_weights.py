@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import pickle
 import zipfile
 from collections import OrderedDict
@@ -23,6 +22,7 @@ from topfive.systems.weights.content import MAX_HEADER, content_of  # noqa: E402
 from topfive.systems.weights.filling import fill  # noqa: E402
 from topfive.systems.weights.library_caches import from_hub, from_url  # noqa: E402
 from topfive.systems.weights.reading import read_weights  # noqa: E402
+from topfive.systems.weights.stated import Stated, statement  # noqa: E402
 
 
 class Planted:
@@ -202,17 +202,17 @@ def test_the_digest_in_a_name_must_be_true(tmp_path: Path) -> None:
     assert set(read_weights(path).tensors) == {"weight", "bias"}
 
 
-def test_a_file_that_states_its_classes_is_held_to_them(tmp_path: Path) -> None:
+def test_what_a_file_states_is_read_beside_its_tensors(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
-    about = {"classes": "a\nb\nc", "view": json.dumps(View(8, 8).to_json())}
-    save_file(tensors(), path, metadata=about)
-    weights = read_weights(path)
-    assert weights.view == View(8, 8)
-    weights.check_classes(ClassList(("a", "b", "c"), ("1", "2", "3")))
-    with pytest.raises(BadInput, match="has its classes in another order: b at 1, not c"):
-        weights.check_classes(ClassList(("a", "c", "b"), ("1", "2", "3")))
-    with pytest.raises(BadInput, match="has learnt 3 classes, not 2"):
-        weights.check_classes(ClassList(("a", "b"), ("1", "2")))
+    three = ClassList(("a", "b", "c"), ("1", "2", "3"))
+    save_file(tensors(), path, metadata=statement(three, View(8, 8)))
+    assert read_weights(path).stated == Stated(three, View(8, 8))
+    save_file(tensors(), path, metadata=statement(three, View(8, 8)) | {"classes": "a\nc\nb"})
+    with pytest.raises(BadInput, match="that are not those it was written with"):
+        read_weights(path)
+    save_file(tensors(), path)
+    assert read_weights(path).stated == Stated()
+    assert read_weights(by_torch(tmp_path / "a.pth", tensors())).stated == Stated()
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,13 @@ def submit(
     if edition.protocol != PROTOCOL:
         raise WorkFailed(f"edition {edition.name!r} scores by {edition.protocol}, this topfive by {PROTOCOL}")
     scores = score(predictions, vault.frozen_truth(edition.split, edition.commitment), where="submission")
+    if "n_guesses" in scores.extra:  # a slot is not spent on what was probably cut short
+        need = min(5, len(predictions.classes))
+        raise BadInput(
+            f"holds {scores.extra['n_guesses']} guesses an image, and top-5 error needs {need}",
+            where="submission",
+            fix="Predict anew and keep the five best classes",
+        )
     vault.keep_submission(predictions)
     values |= {"n": scores.n, "top1_correct": scores.top1_correct, "top5_correct": scores.top5_correct}
     return _record(database, edition, values, stamp(now))

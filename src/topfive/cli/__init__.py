@@ -7,7 +7,7 @@ import sys
 from cyclopts import App
 
 from topfive import __version__
-from topfive.records import BadInput, WorkFailed
+from topfive.records import BadInput, WorkFailed, disk_failed
 
 # Import paths, not functions: a command's module loads when it is called, so that look-ups answer within 0.5 s.
 _COMMANDS = {
@@ -52,7 +52,8 @@ def main(arguments: list[str] | None = None) -> None:
         app(tokens)
     except BadInput as error:
         print(f"topfive: {error}", file=sys.stderr)
-        sys.exit(2)
+        # A file that a worn-out disk cannot read is no mistake of whoever named it.
+        sys.exit(1 if disk_failed(error.__cause__) else 2)
     except WorkFailed as error:
         print(f"topfive: {error}", file=sys.stderr)
         sys.exit(1)
@@ -60,6 +61,12 @@ def main(arguments: list[str] | None = None) -> None:
         # The reader of our output has gone (`topfive systems | head`); that is no failure of ours.
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        if not disk_failed(error):
+            raise
+        where = error.filename or "the disk"
+        print(f"topfive: {where}: {error.strerror}. See to the disk, and give the same command again", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         print("topfive: interrupted; the same command goes on where it stopped", file=sys.stderr)
         sys.exit(130)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cyclopts import App
 
@@ -128,6 +128,7 @@ def import_(
     unpack: bool = False,
     wnids: bool = False,
     mapping: Path | None = None,
+    labels: Path | None = None,
     json: bool = False,
 ) -> None:
     """Index an image set where it lies: nothing is extracted, nothing is copied.
@@ -161,13 +162,22 @@ def import_(
         Key classes that are words by their synsets, where there is no doubt; OUT/class_names.tsv says how.
     mapping
         Such a file, completed by hand.
+    labels
+        The file of labels of a flat folder: its path in SOURCE, or any other. Needed where several may be it.
     json
         Print one JSON object.
     """
     from topfive.dataset import ImportOptions, import_source
 
     options = ImportOptions(
-        split=split, read=read, devkit=devkit, classes=classes, unpack=unpack, wnids=wnids, mapping=mapping
+        split=split,
+        read=read,
+        devkit=devkit,
+        classes=classes,
+        unpack=unpack,
+        wnids=wnids,
+        mapping=mapping,
+        labels=labels,
     )
     with Bars() as progress:
         report = import_source(source, out, options, progress=progress).to_json()
@@ -182,7 +192,7 @@ def verify(
 ) -> None:
     """Read every byte of a set: archives, digests, decodability, sizes, duplicates across splits, ILSVRC's counts.
 
-    Exit status 1 where there are problems.
+    Exit status 1 where there are problems. A verify that was stopped goes on by the same command.
 
     Example: `topfive dataset verify runs/pictures`
 
@@ -193,7 +203,7 @@ def verify(
     fill
         Write digests and sizes that the import left out into the manifest; `--no-fill` changes nothing.
     workers
-        Threads that decode; one a core by default.
+        Processes that read and decode (threads where it is little); one a core by default.
     cluster
         The address of a Ray cluster to read on (`HOST:PORT`, or auto); the set must lie there under the same path.
     json
@@ -227,16 +237,24 @@ def dedupe(
     drop: bool = False,
     known: Path | None = None,
     near: bool = True,
+    embedding: str = "",
     sheet: Path | None = None,
-    workers: int = 2,
+    workers: int | None = None,
     cluster: str = "",
+    weights: Path | None = None,
+    batch_size: int = 64,
+    device: Literal["cpu", "cuda", "mps"] = "cpu",
+    download: bool = False,
     json: bool = False,
 ) -> None:
     """Find pictures that stand in a set more than once: the same bytes, the same pixels, another compression or size.
 
-    Fingerprints are kept in DATASET/fingerprints: a stopped search goes on by the same command.
+    With `--embedding` also mirrored copies and parts of 40 % of the area or more. What is seen of each picture is kept
+    in DATASET/fingerprints and DATASET/embeddings: a stopped search goes on by the same command.
 
     Example: `topfive dataset dedupe runs/pictures --out runs/unique --drop --sheet pairs.png`
+
+    Example: `topfive dataset dedupe runs/pictures --embedding efficientnet_lite0`
 
     Parameters
     ----------
@@ -245,48 +263,77 @@ def dedupe(
     out
         A dataset folder to make, in which copies share a group (and so a split).
     drop
-        Leave one picture of each group in OUT: that of test before val before train.
+        Leave one picture of each group in OUT: that of test before val before train, then the largest.
     known
-        The dataset folder before it grew: its fingerprints are used again, its groups keep their names.
+        The dataset folder before it grew: what was seen of its pictures is used again, its groups keep their names.
     near
         `--no-near` looks for the same bytes and pixels only.
+    embedding
+        A network that says which pictures to compare for crops and mirrors: `efficientnet_lite0`, a run folder,
+        `timm:NAME`, `torchvision:NAME` or another torch network.
     sheet
-        A PNG to draw pairs on, those farthest apart first.
+        A PNG to draw pairs on, of each kind those farthest apart first.
     workers
-        Threads that decode.
+        Processes that decode (threads where it is little); one a core by default.
     cluster
         The address of a Ray cluster to decode on (`HOST:PORT`, or auto); the set must lie there under the same path.
+    weights
+        The file of the network's weights, for those that take one.
+    batch_size
+        Pictures the network sees at a time.
+    device
+        cpu, cuda or mps, for the network.
+    download
+        Let the network's library fetch weights that are not here.
     json
         Print one JSON object.
     """
     from topfive import flows
+    from topfive.dataset import CORES
     from topfive.records import BadInput, Dataset
 
     if drop and out is None:
         raise BadInput("needs a set to write", where="--drop", fix="Add --out OUT")
     search = flows.Search(
-        near=near, known=None if known is None else Dataset.read(known), workers=workers, cluster=cluster
+        near=near,
+        embedding=embedding,
+        how=flows.Probing(weights=weights, device=device, batch_size=batch_size, download=download),
+        known=None if known is None else Dataset.read(known),
+        workers=CORES if workers is None else workers,
+        cluster=cluster,
     )
     with Bars() as progress:
         found = flows.dedupe(Dataset.read(dataset), search=search, out=out, drop=drop, sheet=sheet, progress=progress)
     if json:
         print_json(found)
         return
-    print_facts(
-        {
-            "images": f"{found['n_images']:,}",
-            "copies": f"{found['n_duplicates']:,} in {found['n_groups']:,} groups",
-            "found by": f"bytes {found['n_bytes']:,}, pixels {found['n_pixels']:,}, near {found['n_near']:,}",
-            "groups across splits": f"{found['n_across_splits']:,}",
-            "groups of unlike labels": f"{found['n_label_conflicts']:,}",
-            "do not decode": f"{found['n_unread']:,}",
-            "left apart (two fixed groups)": f"{found['n_bridged']:,}",
-        }
-        | {name: found[name] for name in ("sheet", "out", "n_written") if name in found}
-    )
+    _print_duplicates(found)
+
+
+def _print_duplicates(found: dict[str, Any]) -> None:
+    ways = ("bytes", "pixels", "near", "crop", "mirror")
+    facts = {
+        "images": f"{found['n_images']:,}",
+        "copies": f"{found['n_duplicates']:,} in {numbered(found['n_groups'], 'group')}",
+        "found by": ", ".join(f"{way} {found[f'n_{way}']:,}" for way in ways),
+        "groups across splits": f"{found['n_across_splits']:,}",
+        "groups of unlike labels": f"{found['n_label_conflicts']:,}",
+        "do not decode": f"{found['n_unread']:,}",
+        "left apart (two fixed groups)": f"{found['n_bridged']:,}",
+    }
+    if "n_dropped" in found:
+        facts["dropped"] = ", ".join(f"{split} {n:,}" for split, n in found["n_dropped"].items()) or "none"
+    print_facts(facts | {name: found[name] for name in ("sheet", "out", "n_written") if name in found})
     rows = [(pair["image_id"], pair["copy_of"], pair["how"], pair["distance"]) for pair in found["pairs"][:10]]
     if rows:
         print_table(("image", "copy of", "how", "distance"), rows)
+    unlike = [
+        (one["image_ids"][at], one["wnids"][at], one["group"])
+        for one in found["label_conflicts"][:5]
+        for at in range(len(one["image_ids"]))
+    ]
+    if unlike:
+        print_table(("unlike labels", "wnid", "group"), unlike)
 
 
 def _room(out: Path, n_bytes: int) -> None:

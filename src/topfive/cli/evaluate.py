@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +18,7 @@ from topfive.cli.output import print_facts, print_json
 from topfive.cli.progress import Bars
 from topfive.cli.score import named_truths
 from topfive.cli.sibling import print_corruptions
-from topfive.records import BadInput
+from topfive.records import BadInput, ClassList, Dataset, Progress, silent
 
 Device = Literal["cpu", "cuda", "mps"]
 Precision = Literal["fp32", "bf16"]
@@ -34,6 +36,7 @@ def predict(
     runtime: str = "auto",
     check: bool = True,
     weights: Path | None = None,
+    classes: Path | None = None,
     devkit: Path | None = None,
     batch_size: int = 64,
     device: Device = "cpu",
@@ -70,8 +73,11 @@ def predict(
         Hold a fast path against the reference path on 256 pictures first.
     weights
         The weights of a timm:, torchvision: or open_clip: model: safetensors, or a checkpoint of tensors alone.
+    classes
+        What a model's scores stand for, in its order, where neither it nor its file says so: a classes.tsv, or a wnid,
+        name or ILSVRC2012_ID a line (default: the 1,000 of ILSVRC by wnid).
     devkit
-        The official kit, for the archive of val.
+        The official kit, for the archive of val, and for --classes of ILSVRC2012_IDs.
     batch_size
         Pictures decoded at a time; the answer does not depend on it.
     device
@@ -92,8 +98,9 @@ def predict(
         cache=cache_folder(),
         download=download,
     )
-    with Bars() as progress:
+    with _bars() as progress:
         found = flows.open_set(dataset, split=split, devkit=devkit, progress=progress)
+        how = replace(how, classes=_classes(classes, found, devkit))
         facts = flows.predict_file(model, found, split, out, how=how, keep_logits=logits, progress=progress)
     if facts is not None:
         _tell_problems(facts)
@@ -120,6 +127,7 @@ def evaluate(
     out: Path | None = None,
     seed: Seed = 0,
     weights: Path | None = None,
+    classes: Path | None = None,
     devkit: Path | None = None,
     batch_size: int = 16,
     device: Device = "cpu",
@@ -129,7 +137,9 @@ def evaluate(
     published: Path | None = None,
     json: bool = False,
 ) -> None:
-    """Predict and score in one go.
+    """Predict and score in one go. What was stopped goes on by the same command.
+
+    Under `torchrun` the processes share out the pictures; the numbers are the same, and the first process prints them.
 
     Example: `topfive evaluate efficientnet_lite0 runs/pictures --split val --precision bf16`
 
@@ -138,6 +148,8 @@ def evaluate(
     Example: `topfive evaluate timm:resnet50 runs/pictures --explain --expected 0.2`
 
     Example: `topfive evaluate runs/resnet runs/twin --corruptions fog:3,contrast:5`
+
+    Example: `torchrun --nproc-per-node 2 -m topfive evaluate timm:resnet50 runs/imagenet --out resnet50.parquet`
 
     Parameters
     ----------
@@ -172,13 +184,18 @@ def evaluate(
     corruptions
         `all`, or KIND:SEVERITY parted by commas: the error under corruptions made here (imagenet-c/generated).
     out
-        With --corruptions: a folder for each pass's predictions; the same command goes on where it stopped.
+        The predictions file to leave; with --corruptions a folder for each pass's predictions, where the same command
+        goes on.
     seed
         Draws the corruptions, the bootstrap, and what the temperature is fitted on.
     weights
         The weights of a timm:, torchvision: or open_clip: model: safetensors, or a checkpoint of tensors alone.
+    classes
+        What a model's scores stand for, in its order, where neither it nor its file says so: a classes.tsv, or a wnid,
+        name or ILSVRC2012_ID a line (default: the 1,000 of ILSVRC by wnid).
     devkit
-        The official kit, for the archive of val; with `--explain` also for orders by ILSVRC2012_ID.
+        The official kit, for the archive of val and for --classes of ILSVRC2012_IDs; with `--explain` also for orders
+        by ILSVRC2012_ID.
     batch_size
         Pictures decoded at a time.
     device
@@ -195,11 +212,14 @@ def evaluate(
         Print one JSON object.
     """
     if explain:
+        if not landmarks.first_process():
+            landmarks.farewell()  # a thousand pictures need one
         from topfive.cli.explain_low import explain_evaluation
 
         with Bars() as progress:
             found = flows.open_set(dataset, split=split, devkit=devkit, progress=progress)
-        looking = flows.Looking(weights=weights, device=device, download=download, devkit=devkit)
+        stated = _classes(classes, found, devkit)
+        looking = flows.Looking(weights=weights, device=device, download=download, devkit=devkit, classes=stated)
         explain_evaluation(model, found, split, how=looking, expected=expected, published=published, json=json)
         return
     if expected is not None or published is not None:
@@ -214,12 +234,12 @@ def evaluate(
         precision=precision,
         check=check,
         cache=cache_folder(),
+        predictions=out,
         download=download,
     )
-    if out is not None and corruptions is None:
-        raise BadInput("is for --corruptions", where="--out", fix="`topfive predict` writes predictions")
-    with Bars() as progress:
+    with _bars() as progress:
         found = flows.open_set(dataset, split=split, devkit=devkit, progress=progress)
+        how = replace(how, classes=_classes(classes, found, devkit))
         if corruptions is not None:
             if report is not None or truth is not None or restrict:
                 raise BadInput("takes no --truth, --report and --restrict", where="--corruptions")
@@ -229,13 +249,24 @@ def evaluate(
             against = flows.Against(named_truths(truth, corrected), restrict, seed, details)
             page = None if report is None else flows.Page(report, shlex.join(["topfive", *sys.argv[1:]]))
             result = flows.evaluate(model, found, split, how=how, against=against, page=page, progress=progress)
-    _tell_problems(result)
-    if json:
-        print_json(result)
-    elif corruptions is not None:
-        print_corruptions(result, {"model": result["model"], "images": f"{result['n']:,}"})
-    else:
-        _print_result(result)
+    if result:  # one process has it; the others print nothing
+        _tell_problems(result)
+        if json:
+            print_json(result)
+        elif corruptions is not None:
+            print_corruptions(result, {"model": result["model"], "images": f"{result['n']:,}"})
+        else:
+            _print_result(result)
+    landmarks.farewell()
+
+
+def _classes(file: Path | None, dataset: Dataset, devkit: Path | None) -> ClassList | None:
+    return None if file is None else flows.read_classes(file, dataset, devkit=devkit)
+
+
+def _bars() -> AbstractContextManager[Progress]:
+    """Progress, which one process of several shows."""
+    return Bars() if landmarks.first_process() else nullcontext(silent)
 
 
 def _pairs(corruptions: str) -> Sequence[tuple[str, int]]:
@@ -249,7 +280,7 @@ def _pairs(corruptions: str) -> Sequence[tuple[str, int]]:
 def _print_result(result: dict[str, Any]) -> None:
     left_out = f" ({result['n_problems']:,} left out)" if result["n_problems"] else ""
     print_facts({"model": f"{result['model']}{left_out}"})
-    print_scores(result)
+    print_scores({name: value for name, value in result.items() if name != "report"})
     view = result.get("truths", [result])[0]["view"]
     facts = {
         "speed": f"{result['images_per_s']:.1f} images/s (set-up {result['setup_s']:.1f} s)",
@@ -258,7 +289,7 @@ def _print_result(result: dict[str, Any]) -> None:
     }
     if result["contaminated"] == "likely":
         facts["contaminated"] += " (seen in training, perhaps: this checks the pipeline, it is no accuracy)"
-    print_facts(facts | ({"report": result["report"]} if "report" in result else {}))
+    print_facts(facts | {name: result[name] for name in ("report", "predictions") if name in result})
 
 
 def _tell_problems(facts: dict[str, Any]) -> None:

@@ -10,6 +10,9 @@ from topfive.cli.progress import Bars
 from topfive.records import BadInput, Dataset
 from topfive.scoring.suspects import LowNumber
 
+_REMEDY = "add --devkit KIT (ILSVRC2012_devkit_t12.tar.gz, or its folder)"
+"""All that may be left untried is what the kit is for."""
+
 
 def explain_evaluation(
     model: str,
@@ -55,5 +58,5 @@ def print_explain_low(found: LowNumber) -> None:
     print_table(("suspect", "instead", "error %", "images", "log p", "p", ""), rows)
     closing = {"verdict": found.verdict}
     if found.not_tried:
-        closing["not tried"] = ", ".join(found.not_tried)
+        closing["not tried"] = f"{', '.join(found.not_tried)}: {_REMEDY}"
     print_facts(closing)

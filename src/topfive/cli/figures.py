@@ -34,6 +34,8 @@ def print_scores(result: Mapping[str, Any]) -> None:
         facts["left out"] = f"{first['dropped']:,} without a valid label"
     facts["top-1 error %"] = percent(first["top1_error"], first["top1_error_interval"])
     facts["top-5 error %"] = percent(first["top5_error"], first["top5_error_interval"])
+    if "top5_rule" in first:
+        facts["guesses"] = first["top5_rule"]
     print_facts(facts | _besides(first))
     if "hierarchical_error" in first and "refused" not in first:
         _print_kit(first)

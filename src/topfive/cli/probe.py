@@ -19,6 +19,8 @@ def probe(
     weights: Path | None = None,
     batch_size: int = 64,
     device: Literal["cpu", "cuda", "mps"] = "cpu",
+    workers: int | None = None,
+    cluster: str = "",
     download: bool = False,
     json: bool = False,
 ) -> None:
@@ -44,15 +46,31 @@ def probe(
         Pictures at a time.
     device
         cpu, cuda or mps.
+    workers
+        Processes that see pictures, each with the model and one thread: by default one a core on the CPU, else 1.
+    cluster
+        The address of a Ray cluster to see them on (`HOST:PORT`, or auto); set and weights must lie there under the
+        same path.
     download
         Let the model's library fetch weights that are not here.
     json
         Print one JSON object.
     """
+    from topfive.dataset import CORES
     from topfive.flows.probe import Probing, probe
     from topfive.records import Dataset
 
-    how = Probing(weights=weights, device=device, batch_size=batch_size, download=download, cache=cache_folder())
+    if workers is None:
+        workers = CORES if device == "cpu" else 1
+    how = Probing(
+        weights=weights,
+        device=device,
+        batch_size=batch_size,
+        download=download,
+        cache=cache_folder(),
+        workers=workers,
+        cluster=cluster,
+    )
     with Bars() as progress:
         facts = probe(model, Dataset.read(dataset), split, kind=kind, how=how, progress=progress)
     if json:

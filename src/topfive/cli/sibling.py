@@ -55,7 +55,8 @@ def sibling(
     mappings
         For objectnet: the release's folder of that name.
     classes
-        For o: a file of the 200 wnids, one a line; else all classes of val count as known.
+        For o: a file of the known classes' wnids, one a line; else those that the set's folders name, and where these
+        are none of ILSVRC's, all classes of val.
     baseline
         For c: JSON of a mean error for each of the 15 corruptions, in AlexNet's place.
     seed

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from topfive.dataset.dedupe import Duplicates, dedupe, write_deduped
+from topfive.dataset.dedupe import Duplicates, Pair, dedupe, write_deduped
+from topfive.dataset.embeddings import Embedding
 from topfive.dataset.import_ import import_source
 from topfive.dataset.options import ImportOptions
+from topfive.dataset.pieces import Pieces
 from topfive.dataset.reports import ImportReport, Problem, VerifyReport
 from topfive.dataset.tune import tune_rows
 from topfive.dataset.verify import CORES, read_to_verify, verify
@@ -24,8 +26,11 @@ __all__ = [
     "CORES",
     "BuildReport",
     "Duplicates",
+    "Embedding",
     "ImportOptions",
     "ImportReport",
+    "Pair",
+    "Pieces",
     "Planted",
     "Problem",
     "ReleaseReport",

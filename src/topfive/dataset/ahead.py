@@ -15,7 +15,11 @@ _AHEAD = 32
 
 
 def map_ahead(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
-    """The results in the order of the items; the first exception ends it. `items` is read by the caller's thread."""
+    """The results in the order of the items; the first exception ends it. `items` is read by the caller's thread, which
+    does the work too where it is the only worker: handing over a picture of 64 px costs as much as decoding it."""
+    if workers == 1:
+        yield from map(work, items)
+        return
     waiting: deque[Future[Result]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="ahead")
     try:

@@ -14,16 +14,20 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from topfive.dataset.ahead import map_ahead
+from topfive.dataset.released import with_free_names
 from topfive.dataset.shares import shares
+from topfive.dataset.tar_header import folded
 from topfive.loading import Pictures
 from topfive.records import UNKNOWN, BadInput, ClassList, Dataset, Manifest, Progress
 
 _WORKERS = 2
-_UNSAFE = re.compile(r'^\.|[%/\\:*?"<>|\x00-\x1f\x7f]')
+_UNSAFE = re.compile(r'^\.|[%/\\:*?"<>|\x00-\x1f\x7f-\x9f]')
 _LONGEST = 180
 _SUFFIXES = ((b"\xff\xd8\xff", ".jpg"), (b"\x89PNG\r\n\x1a\n", ".png"))
 PLACE = ("container", "offset", "size")
 """Columns that say where an image lay in the set it came from; a release has places of its own."""
+TAKEN = ("file", "image", "label", "wnid")
+"""Names that formats give to columns of their own."""
 
 
 class Item(NamedTuple):
@@ -60,8 +64,8 @@ class Contents:
 
     @cached_property
     def facts(self) -> pa.Table:
-        """Every column but those of PLACE, in the contents' order."""
-        return self.manifest.table.drop_columns(list(PLACE))
+        """Every column but those of PLACE, in the contents' order, under names that no format has."""
+        return with_free_names(self.manifest.table.drop_columns(list(PLACE)), TAKEN)
 
     def rows(self, split: str) -> NDArray[np.int64]:
         """The rows of a split, in the order of a hash of their ids: classes are mixed, and the same set gives the same
@@ -98,6 +102,23 @@ class Contents:
         return Pictures(self.dataset, self.manifest)
 
     @cached_property
+    def _keys(self) -> list[str]:
+        """A file name for each image, which differ on any file system: ids that would be one there are hashed too."""
+        ids = self._pictures.ids
+        names = [file_name(one) for one in ids]
+        for row in np.flatnonzero(_together(names)).tolist():
+            names[row] = shortened(names[row], ids[row])
+        again = np.flatnonzero(_together(names))
+        if len(again):
+            raise BadInput(
+                "would have the file name of another image where case makes no difference",
+                where=self.dataset.root,
+                row=f"image {ids[int(again[0])]}",
+                fix="Give it another id",
+            )
+        return names
+
+    @cached_property
     def _sha256(self) -> NDArray[Any]:
         return self.manifest.column("sha256")
 
@@ -113,12 +134,21 @@ class Contents:
                 fix="`topfive dataset verify` lists every picture that is not as it was",
             )
         suffix = next((suffix for magic, suffix in _SUFFIXES if data.startswith(magic)), ".bin")
-        return Item(row, image_id, int(self.manifest.class_index[row]), data, digest, file_name(image_id), suffix)
+        return Item(row, image_id, int(self.manifest.class_index[row]), data, digest, self._keys[row], suffix)
 
 
 def file_name(text: str) -> str:
     """`text` as the name of a file or folder: what some system forbids is written `%2F`, what is too long is hashed."""
     name = _UNSAFE.sub(lambda found: f"%{ord(found[0]):02X}", text)
-    if len(name.encode()) <= _LONGEST:
-        return name
+    return name if len(name.encode()) <= _LONGEST else shortened(name, text)
+
+
+def shortened(name: str, text: str) -> str:
+    """A name cut to 180 bytes at most, which ends in a hash of `text`."""
     return name.encode()[: _LONGEST - 33].decode(errors="ignore") + "-" + hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _together(names: Sequence[str]) -> NDArray[np.bool_]:
+    """Which names are those of another too, where case and Unicode form make no difference."""
+    code = folded(pa.array(names, pa.string())).dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    return np.asarray(np.bincount(code)[code] > 1) if len(code) else np.zeros(0, np.bool_)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from topfive.records import Manifest
 
@@ -46,7 +49,13 @@ CONTEXT: dict[str, Any] = {
     "subField": "cr:subField",
     "transform": "cr:transform",
 }
-_TYPES = {"string": "sc:Text", "int32": "sc:Integer", "int64": "sc:Integer", "double": "sc:Float", "bool": "sc:Boolean"}
+_TYPES = {
+    "string": "sc:Text",
+    "large_string": "sc:Text",
+    "bool": "sc:Boolean",
+    **dict.fromkeys(("halffloat", "float", "double"), "sc:Float"),
+    **dict.fromkeys([f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)], "sc:Integer"),
+}
 _PARQUET, _DATA = "application/x-parquet", "data/*.parquet"
 _SAID = ("description", "license", "url", "creator", "datePublished", "citeAs", "version", "recipe")
 """What a set says of itself that is true of any part of it."""
@@ -81,10 +90,11 @@ def with_manifest(about: dict[str, Any], manifest: Manifest) -> dict[str, Any]:
 
 
 def describe_parquet(
-    name: str, about: Mapping[str, Any], manifest: Manifest, files: Sequence[tuple[str, int, str]]
+    name: str, about: Mapping[str, Any], manifest: Manifest, schema: pa.Schema, files: Sequence[tuple[str, int, str]]
 ) -> dict[str, Any]:
     """The description of a release whose pictures are in Parquet `files` (name, bytes, SHA-256): `about` says the rest.
 
+    Its fields are the columns of `schema` that are text, numbers or truth values; others are for readers of Parquet.
     Classes and splits are written out, so that a reader needs the Parquet files alone for pictures and labels.
     """
     said = {key: about[key] for key in _SAID if key in about}
@@ -113,7 +123,7 @@ def describe_parquet(
         "version": "1.0.0",
         **said,
         "distribution": [*objects, data],
-        "recordSet": [_splits(manifest), _classes_in_full(manifest), _pictures(manifest)],
+        "recordSet": [_splits(manifest), _classes_in_full(manifest), _pictures(schema)],
     }
 
 
@@ -136,16 +146,16 @@ def _classes_in_full(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _pictures(manifest: Manifest) -> dict[str, Any]:
+def _pictures(schema: pa.Schema) -> dict[str, Any]:
     image = _field("images", "image", "sc:ImageObject", "data")
     image["source"]["transform"] = {"jsonPath": "bytes"}
-    left_out = {"container", "offset", "size", "class_index", "image", "label"}
     fields = [image, _field("images", "label", "sc:Integer", "data")]
-    fields += [
-        _field("images", entry.name, _TYPES.get(str(entry.type), "sc:Text"), "data")
-        for entry in manifest.source.schema
-        if entry.name not in left_out
-    ]
+    kinds = {
+        entry.name: _TYPES[str(entry.type)]
+        for entry in schema
+        if str(entry.type) in _TYPES and entry.name not in ("image", "label")
+    }
+    fields += _fields("images", kinds, "data")
     return {
         "@type": "cr:RecordSet",
         "@id": "images",
@@ -207,6 +217,21 @@ def _field(record_set: str, name: str, kind: str, file: str) -> dict[str, Any]:
     }
 
 
+def _fields(record_set: str, kinds: Mapping[str, str], file: str) -> list[dict[str, Any]]:
+    """Fields by the names of columns; an `@id` may hold no blanks, so that they are written `_` there."""
+    fields = [_field(record_set, name, kind, file) for name, kind in kinds.items()]
+    given = set(kinds)
+    for entry in fields:
+        name = entry["name"]
+        if re.search(r"\s", name):
+            free = re.sub(r"\s", "_", name)
+            while free in given:
+                free += "_"
+            given.add(free)
+            entry["@id"] = f"{record_set}/{free}"
+    return fields
+
+
 def _splits(manifest: Manifest) -> dict[str, Any]:
     return {
         "@type": "cr:RecordSet",
@@ -231,10 +256,8 @@ def _classes() -> dict[str, Any]:
 
 
 def _images(manifest: Manifest) -> dict[str, Any]:
-    schema = manifest.source.schema
-    fields = [
-        _field("images", entry.name, _TYPES.get(str(entry.type), "sc:Text"), "manifest.parquet") for entry in schema
-    ]
+    kinds = {entry.name: _TYPES.get(str(entry.type), "sc:Text") for entry in manifest.source.schema}
+    fields = _fields("images", kinds, "manifest.parquet")
     for entry in fields:
         if entry["name"] == "split":
             entry["references"] = {"field": {"@id": "splits/name"}}

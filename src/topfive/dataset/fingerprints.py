@@ -8,9 +8,9 @@ stopped run goes on where it was and a set that has grown reads its new pictures
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from topfive.dataset.opened import opened
-from topfive.loading import Pictures, decode, is_remote, run_parts
+from topfive.dataset.ahead import map_ahead
+from topfive.dataset.parts import cut
+from topfive.dataset.pieces import Pieces
+from topfive.loading import Later, Pictures, decode, is_remote, run_parts
 from topfive.records import BadInput, Dataset, Manifest, Progress, held_folder, replacing, silent
 
 SIDE_PX = 32
@@ -29,8 +31,6 @@ THUMB = LUMA_PX**2 + 2 * CHROMA_PX**2
 
 _LOOKS = 1
 """Counts the definitions of a fingerprint; parts of another definition are not read."""
-_PART = 2_048
-"""Pictures a part: what a run that is stopped loses at most, and what is in memory as Python objects at once."""
 _KEPT = 65_536
 """Pictures a part of a set whose fingerprints were all there."""
 _RUN = 32
@@ -66,39 +66,37 @@ def fingerprints(
 ) -> Fingerprints:
     """Fingerprints of every picture of a set, read from its folder where they were made before, else made there.
 
-    `known` is another dataset folder whose fingerprints are taken for pictures with the same bytes. `workers` threads
-    decode, here or on each core of the `cluster` (an address as `run_parts` takes it). A picture that does not decode
-    has none. Raises BadInput where a container is missing, and where the folder cannot be written or is being written.
+    `known` is another dataset folder whose fingerprints are taken for pictures with the same bytes. `workers` processes
+    decode, or threads where it is little, or the cores of the `cluster` (an address as `run_parts` takes it). A picture
+    that does not decode has none. Raises BadInput where a container is missing, and where the folder cannot be written
+    or is being written.
     """
     if workers < 1:
-        raise BadInput(f"{workers} threads cannot decode", where="workers", fix="Use 1 or more")
-    keys = _keys(dataset.root, dataset.manifest)
+        raise BadInput(f"{workers} processes cannot decode", where="workers", fix="Use 1 or more")
+    keys = picture_keys(dataset.root, dataset.manifest)
     folder = dataset.root / _FOLDER
-    made = _read(folder)
-    if known is not None:
-        made = _read(known / _FOLDER) | made
-    missing = np.array([row for row, key in enumerate(keys) if key not in made], dtype=np.int64)
+    made = _Filling(keys)
+    for place in (folder,) if known is None else (known / _FOLDER, folder):
+        for names, part in _read(place):
+            made.put(names, part)
+    missing = made.missing()
     if not len(missing):
-        return _joined([made[key] for key in keys])
-    done, total = len(keys) - len(missing), len(keys)
-    progress("fingerprints", done, total, "images")
-    parts = [missing[start : start + _PART] for start in range(0, len(missing), _PART)]
-    job = partial(_made_elsewhere, dataset.root) if cluster else partial(_made_here, dataset, workers)
-    with held_folder(folder):
-        number = _next_number(folder)
-        for rows, part in zip(parts, run_parts(job, parts, cluster=cluster), strict=True):
+        return made.whole()
+    progress("fingerprints", made.n_there(), len(keys), "images")
+    parts = list(cut(missing, dataset.manifest.column("size")))
+    looked = run_parts(_made, Later(Pieces(dataset).of, parts), workers=workers, cluster=cluster)
+    with held_folder(folder), closing(looked):
+        for number, (rows, part) in enumerate(zip(parts, looked, strict=True), _next_number(folder)):
             names = [keys[row] for row in rows]
             _write(folder / f"part-{number:05d}.parquet", names, part)
-            made |= {name: (part, place) for place, name in enumerate(names)}
-            number += 1
-            done += len(rows)
-            progress("fingerprints", done, total, "images")
-    return _joined([made[key] for key in keys])
+            made.put(names, part)
+            progress("fingerprints", made.n_there(), len(keys), "images")
+    return made.whole()
 
 
 def keep_fingerprints(dataset: Dataset, prints: Fingerprints) -> None:
     """Write the fingerprints of a set's rows into its folder, where a later set that grew from it finds them."""
-    keys = _keys(dataset.root, dataset.manifest)
+    keys = picture_keys(dataset.root, dataset.manifest)
     folder = dataset.root / _FOLDER
     with held_folder(folder):
         for number, start in enumerate(range(0, len(keys), _KEPT)):
@@ -111,24 +109,16 @@ def _next_number(folder: Path) -> int:
     return 1 + max((int(number) for number in numbers if number.isdecimal()), default=-1)
 
 
-def _made_here(dataset: Dataset, workers: int, rows: NDArray[np.int64]) -> Fingerprints:
-    with ThreadPoolExecutor(workers, thread_name_prefix="fingerprint") as pool:
-        return _make(Pictures(dataset, dataset.manifest.take(rows), labels=False), pool)
-
-
-def _made_elsewhere(root: Path, rows: NDArray[np.int64]) -> Fingerprints:
-    """As `_made_here`, by a process that has only the set's place."""
-    return _made_here(opened(root), 1, rows)
-
-
-def _keys(root: Path, manifest: Manifest) -> list[str]:
+def picture_keys(root: Path, manifest: Manifest) -> list[str]:
     """What the bytes of each row are: their SHA-256, else the place they lie at, one name from any set's folder."""
     places = (manifest.column(name) for name in ("sha256", "container", "offset", "size"))
     where = {box: box if is_remote(box) else str(root / box) for box in set(manifest.column("container"))}
     return [digest or f"{where[box]}:{at}:{size}" for digest, box, at, size in zip(*places, strict=True)]
 
 
-def _make(pictures: Pictures, pool: ThreadPoolExecutor) -> Fingerprints:
+def _made(piece: Dataset, threads: int) -> Fingerprints:
+    """Those of a piece's pictures, by so many threads."""
+    pictures = Pictures(piece, piece.manifest, labels=False)
     n = len(pictures)
     known = np.zeros(n, dtype=np.bool_)
     pixels = np.zeros((n, 16), dtype=np.uint8)
@@ -145,8 +135,8 @@ def _make(pictures: Pictures, pool: ThreadPoolExecutor) -> Fingerprints:
             pixels[row] = np.frombuffer(_pixel_digest(full), dtype=np.uint8)
             small[row] = _reduced(full)
 
-    for job in [pool.submit(look, first) for first in range(0, n, _RUN)]:
-        job.result()
+    for _ in map_ahead(look, range(0, n, _RUN), threads):
+        pass
     thumb, low = describe(small)
     return Fingerprints(known, pixels.view("V16")[:, 0], low, thumb)
 
@@ -216,9 +206,8 @@ def _write(path: Path, keys: list[str], part: Fingerprints) -> None:
         pq.write_table(table, aside, compression="zstd")
 
 
-def _read(folder: Path) -> dict[str, tuple[Fingerprints, int]]:
-    """What the parts of a folder hold, by key; a part that is damaged or of another definition is made again."""
-    found: dict[str, tuple[Fingerprints, int]] = {}
+def _read(folder: Path) -> Iterator[tuple[list[str], Fingerprints]]:
+    """What the parts of a folder hold, one after another; one that is damaged or of another definition is left out."""
     for path in sorted(folder.glob("part-*.parquet")):
         try:
             table = pq.read_table(path)
@@ -231,10 +220,10 @@ def _read(folder: Path) -> dict[str, tuple[Fingerprints, int]]:
                 np.asarray(table["hash"].to_numpy(), dtype=np.uint64),
                 _fixed(table["thumb"], THUMB),
             )
-            found |= {key: (part, place) for place, key in enumerate(table["key"].to_pylist())}
+            keys = table["key"].to_pylist()
         except (OSError, KeyError, ValueError, pa.ArrowException):
             continue
-    return found
+        yield keys, part
 
 
 def _fixed(column: pa.ChunkedArray, width: int) -> NDArray[np.uint8]:
@@ -246,21 +235,42 @@ def _fixed(column: pa.ChunkedArray, width: int) -> NDArray[np.uint8]:
     return np.concatenate(parts) if parts else np.empty((0, width), dtype=np.uint8)
 
 
-def _joined(found: list[tuple[Fingerprints, int]]) -> Fingerprints:
-    """One record of rows that lie in many: they are gathered part by part."""
-    n = len(found)
-    out = Fingerprints(
-        np.zeros(n, dtype=np.bool_),
-        np.zeros(n, dtype="V16"),
-        np.zeros(n, dtype=np.uint64),
-        np.zeros((n, THUMB), dtype=np.uint8),
-    )
-    by_part: dict[int, tuple[Fingerprints, list[int], list[int]]] = {}
-    for row, (part, place) in enumerate(found):
-        _, rows, places = by_part.setdefault(id(part), (part, [], []))
-        rows.append(row)
-        places.append(place)
-    for part, rows, places in by_part.values():
+class _Filling:
+    """Fingerprints of a set's rows as they come, by their keys and in any order; rows of one key are one picture."""
+
+    def __init__(self, keys: list[str]) -> None:
+        n = len(keys)
+        self._row: dict[str, int] = {}
+        self._same = np.array([self._row.setdefault(key, row) for row, key in enumerate(keys)], dtype=np.int64)
+        self._there = np.zeros(n, dtype=np.bool_)
+        self._out = Fingerprints(
+            np.zeros(n, dtype=np.bool_),
+            np.zeros(n, dtype="V16"),
+            np.zeros(n, dtype=np.uint64),
+            np.zeros((n, THUMB), dtype=np.uint8),
+        )
+
+    def put(self, keys: list[str], part: Fingerprints) -> None:
+        """Take those of a part that are of this set."""
+        row = np.array([self._row.get(key, -1) for key in keys], dtype=np.int64)
+        places = np.flatnonzero(row >= 0)
+        self._set(row[places], part, places)
+        self._there[row[places]] = True
+
+    def missing(self) -> NDArray[np.int64]:
+        """A row of each picture that has not come."""
+        return np.flatnonzero((self._same == np.arange(len(self._same))) & ~self._there)
+
+    def n_there(self) -> int:
+        """Rows that have theirs."""
+        return int(np.count_nonzero(self._there[self._same]))
+
+    def whole(self) -> Fingerprints:
+        """All of them."""
+        rows = np.flatnonzero(self._same != np.arange(len(self._same)))
+        self._set(rows, self._out, self._same[rows])
+        return self._out
+
+    def _set(self, rows: NDArray[np.int64], part: Fingerprints, places: NDArray[np.int64]) -> None:
         for name in ("known", "pixels", "hash", "thumb"):
-            getattr(out, name)[rows] = getattr(part, name)[places]
-    return out
+            getattr(self._out, name)[rows] = getattr(part, name)[places]

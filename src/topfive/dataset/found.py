@@ -4,6 +4,7 @@ folder is."""
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,7 +42,8 @@ class Images:
     """A source's pictures as columns of one length: `path` in the source, the `container` that holds their bytes
     [offset, offset + size) (a file, absolute, or relative to the folder that is made), `class_index` and `split`.
 
-    `image_id` is empty where the path says it, and None where all paths do.
+    `image_id` is empty where the path says it, and None where all paths do. `facts` are the columns beside these that
+    a release states (`stated_facts`), with empty cells where it does not.
     """
 
     path: pa.StringArray
@@ -51,12 +53,13 @@ class Images:
     class_index: NDArray[np.int32]
     split: pa.DictionaryArray
     image_id: pa.StringArray | None = None
+    facts: pa.Table | None = None
 
     def __len__(self) -> int:
         return len(self.path)
 
     @classmethod
-    def one_by_one(cls, images: Sequence[FoundImage], classes: ClassList) -> Images:
+    def one_by_one(cls, images: Sequence[FoundImage], classes: ClassList, facts: pa.Table | None = None) -> Images:
         """From records: for sources of at most some hundred thousand pictures."""
         index = [UNKNOWN if image.wnid is None else classes.index[image.wnid] for image in images]
         return cls(
@@ -67,6 +70,7 @@ class Images:
             np.array(index, np.int32),
             pa.array([image.split for image in images], pa.string()).dictionary_encode(),
             pa.array([image.image_id for image in images], pa.string()) if any(i.image_id for i in images) else None,
+            facts,
         )
 
     @classmethod
@@ -96,6 +100,7 @@ class Images:
             self.class_index[rows],
             self.split.take(order),
             None if self.image_id is None else self.image_id.take(order),
+            None if self.facts is None else self.facts.take(order),
         )
 
 
@@ -144,10 +149,21 @@ def class_list(keys: Iterable[str], where: str | Path) -> ClassList:
 
 
 def named_classes(keys: Sequence[str], where: str | Path) -> ClassList:
-    """As `class_list`, in the order given; raises BadInput for a key that stands twice too."""
+    """As `class_list`, in the order given; raises BadInput too for a key that stands twice, for two that look alike,
+    and for a wnid in another spelling."""
     graph = wordnet() if any(is_wnid(key) for key in keys) else None
+    alike: dict[str, str] = {}
     names = []
     for key in keys:
+        same = alike.setdefault(unicodedata.normalize("NFC", key).strip(), key)
+        meant = key.strip().lower()
+        if same != key or (meant != key and is_wnid(meant)):
+            raise BadInput(
+                f"is {same!r} in another spelling" if same != key else f"is the wnid {meant} in another spelling",
+                where=where,
+                row=f"class {key!r}",
+                fix="Give both one name" if same != key else f"Write {meant}",
+            )
         if graph is None or not is_wnid(key):
             names.append(key)
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,16 +18,18 @@ from topfive.dataset.ahead import map_ahead
 from topfive.dataset.class_names import keyed_by_wnid
 from topfive.dataset.croissant import archive, describe, folder
 from topfive.dataset.found import Container, Found, Images, stems
-from topfive.dataset.importers import Importer, importers
+from topfive.dataset.importers import Importer, importer, importers
 from topfive.dataset.official import PUBLISHED_MD5
 from topfive.dataset.options import DEFAULTS, READ_UP_TO, ImportOptions
+from topfive.dataset.released import STATED
 from topfive.dataset.reports import ImportReport, Problem, n_classes
 from topfive.dataset.source import Source, open_source
 from topfive.dataset.sums import write_sums
 from topfive.loading import MAX_BYTES, BadImage, Containers, is_remote, read_header
-from topfive.records import BadInput, Dataset, Manifest, Progress, counted, new_folder, replacing, silent
+from topfive.records import COLUMNS, BadInput, Dataset, Manifest, Progress, counted, new_folder, replacing, silent
 
 _WORKERS = 2
+_PACKED = re.compile(r"(?i)\.(?:tgz|tar\.(?:gz|bz2|xz|zst)|zip)$")
 
 
 def import_source(
@@ -44,27 +47,28 @@ def import_source(
     out = Path(out)
     with new_folder(out) as new:
         opened = open_source(source, progress)
-        importer = _recognised(opened)
-        found = importer.read(opened, options, new, progress)
+        layout = _recognised(opened, options)
+        found = layout.read(opened, options, new, progress)
         if not len(found.images):
-            raise BadInput(f"holds no pictures (taken as {importer.TITLE})", where=source, fix=_remedy(found.problems))
+            raise BadInput(f"holds no pictures (taken as {layout.TITLE})", where=source, fix=_remedy(found.problems))
         found = keyed_by_wnid(found, options, new)
         found = replace(found, images=found.images.in_order())
         ids = _ids(found.images, source)
         read = _few_bytes(found.images) if options.read is None else options.read
         looks = list(_looked_at(new, found.images, ids, progress)) if read else []
+        wrong = [Problem(ids[row].as_py(), look.reason) for row, look in enumerate(looks) if look.reason]
+        wrong += _changed(found.images, ids, looks)
         manifest = _manifest(found, ids, looks)
         pictures = _distribution(opened, found, new, read, progress)
         for name, table in found.beside.items():
             with replacing(new / name) as part:
                 pq.write_table(table, part, compression="zstd")
-        about = describe(Path(opened.name).stem, f"Imported from {opened.name}: {importer.TITLE}", manifest, pictures)
+        about = describe(Path(opened.name).stem, f"Imported from {opened.name}: {layout.TITLE}", manifest, pictures)
         Dataset(new, manifest, about).write(new)
         write_sums(new)
-    wrong = [Problem(ids[row].as_py(), look.reason) for row, look in enumerate(looks) if look.reason]
     problems = (*found.problems, *wrong)
     return ImportReport(
-        out, len(manifest), n_classes(manifest), manifest.splits(), problems, layout=importer.TITLE, read=read
+        out, len(manifest), n_classes(manifest), manifest.splits(), problems, layout=layout.TITLE, read=read
     )
 
 
@@ -72,7 +76,9 @@ def _ids(images: Images, where: str | Path) -> pa.StringArray:
     """What the source states, else what the paths say."""
     if images.image_id is None:
         return image_ids(images.path, where)
-    return pc.if_else(pc.equal(images.image_id, ""), stems(images.path), images.image_id)
+    ids = pc.if_else(pc.equal(images.image_id, ""), stems(images.path), images.image_id)
+    _require_unique(ids, images.path, where)
+    return ids
 
 
 def image_ids(paths: pa.StringArray, where: str | Path) -> pa.StringArray:
@@ -87,6 +93,11 @@ def image_ids(paths: pa.StringArray, where: str | Path) -> pa.StringArray:
         return short
     folders = pc.replace_substring_regex(paths, pattern=r"[^/]*$", replacement="")
     ids = pc.if_else(pa.array(shared), pc.binary_join_element_wise(folders, short, ""), short)
+    _require_unique(ids, paths, where)
+    return ids
+
+
+def _require_unique(ids: pa.StringArray, paths: pa.StringArray, where: str | Path) -> None:
     code, uses = _codes(ids)
     twice = np.flatnonzero(uses > 1)
     if len(twice):
@@ -97,7 +108,6 @@ def image_ids(paths: pa.StringArray, where: str | Path) -> pa.StringArray:
             where=where,
             fix="Rename one of them, or take it out",
         )
-    return ids
 
 
 def _codes(values: pa.StringArray) -> tuple[Any, Any]:
@@ -107,23 +117,32 @@ def _codes(values: pa.StringArray) -> tuple[Any, Any]:
     return code, np.bincount(code, minlength=len(coded.dictionary))
 
 
-def _recognised(source: Source) -> Importer:
+def _recognised(source: Source, options: ImportOptions) -> Importer:
     if "manifest.parquet" in source.by_path and "classes.tsv" in source.by_path:
         raise BadInput("is a dataset folder already", where=source.root, fix="Use it as it is")
+    if options.labels is not None:  # whoever names a file of labels says what the layout is
+        return importer("flat_labels")
     every = importers()
-    for importer in every:
-        if importer.recognises(source):
-            return importer
+    for one in every:
+        if one.recognises(source):
+            return one
     if len(source.files) == 1 and Path(source.root).is_file() and source.read_start(source.files[0])[:6]:
         raise BadInput(
             "is compressed, and its pictures cannot be read in place",
             where=source.root,
             fix="Unpack it, then import that",
         )
+    packed = [file.path for file in source.files if _PACKED.search(file.path)]
+    if packed:
+        raise BadInput(
+            f"holds archives that are compressed ({packed[0]}), and their pictures cannot be read in place",
+            where=source.root,
+            fix="Unpack them to plain .tar files, then import those",
+        )
     raise BadInput(
         "has no layout that import knows",
         where=source.root,
-        fix="Known are: " + "; ".join(importer.TITLE for importer in every),
+        fix="Known are: " + "; ".join(one.TITLE for one in every),
     )
 
 
@@ -162,6 +181,18 @@ def _looked_at(new: Path, images: Images, ids: pa.StringArray, progress: Progres
     return counted(map_ahead(look, range(len(ids)), _WORKERS), "reading", len(ids), progress, "images")
 
 
+def _changed(images: Images, ids: pa.StringArray, looks: list[_Look]) -> list[Problem]:
+    """Pictures whose bytes are not those that a release states."""
+    if images.facts is None or not looks:
+        return []
+    then = images.facts.column("sha256").to_pylist()
+    return [
+        Problem(ids[row].as_py(), f"its bytes have changed (SHA-256 {look.sha256[:12]}, released as {then[row][:12]})")
+        for row, look in enumerate(looks)
+        if then[row] and look.sha256 and look.sha256 != then[row]
+    ]
+
+
 def _manifest(found: Found, ids: pa.StringArray, looks: list[_Look]) -> Manifest:
     images = found.images
     columns = {
@@ -173,10 +204,22 @@ def _manifest(found: Found, ids: pa.StringArray, looks: list[_Look]) -> Manifest
         "split": images.split.cast(pa.string()),
         "source": images.path,
     }
+    if images.facts is not None:
+        columns |= _stated(images.facts, {"group": ids, "source": images.path})
     if looks:
         for name in ("sha256", "width", "height"):
             columns[name] = [getattr(look, name) for look in looks]
     return Manifest.from_columns(columns, found.classes)
+
+
+def _stated(facts: pa.Table, otherwise: dict[str, pa.StringArray]) -> dict[str, Any]:
+    """The columns of a release; fixed ones that it leaves empty are as they are in any other set."""
+    columns = {name: facts.column(name) for name in facts.column_names}
+    for name in STATED:
+        kind = COLUMNS[name]
+        usual = otherwise.get(name, pa.scalar("" if kind == pa.string() else 0, kind))
+        columns[name] = pc.coalesce(columns[name], usual)
+    return columns
 
 
 def _distribution(source: Source, found: Found, new: Path, read: bool, progress: Progress) -> list[dict[str, Any]]:

@@ -16,7 +16,8 @@ class ImportOptions:
     """`split` is for a source without splits; `devkit` and `classes` are files that a source may need beside it.
 
     `classes` also names what a source has as numbers. `wnids` keys classes that are words by their synsets where
-    there is no doubt; `mapping` is a file that says which (as an import writes it, completed by hand).
+    there is no doubt; `mapping` is a file that says which (as an import writes it, completed by hand). `labels` is the
+    file of labels of a flat folder: its path in there, or any other.
     `read` hashes every picture and reads its size at once (None: where they are READ_UP_TO bytes or fewer together);
     `unpack` allows a compressed archive to be written out into the dataset folder.
     """
@@ -28,6 +29,7 @@ class ImportOptions:
     unpack: bool = False
     wnids: bool = False
     mapping: Path | None = None
+    labels: Path | None = None
 
     def check(self) -> None:
         """Raise BadInput for a split that is none, and for a file that is named and not there."""

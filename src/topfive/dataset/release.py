@@ -177,7 +177,7 @@ def _facts(contents: Contents, form: str, left_out: dict[str, int]) -> dict[str,
         "left_out": left_out,
         "classes": manifest.classes.digest,
         "pictures": pictures_digest(manifest),
-        "facts": Manifest(contents.facts, manifest.classes).digest,
+        "facts": Manifest(contents.facts.sort_by("image_id"), manifest.classes).digest,
     }
 
 

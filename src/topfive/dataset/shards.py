@@ -6,6 +6,7 @@ import io
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from topfive.dataset.found import Container, FoundImage
 from topfive.dataset.source import SourceFile
@@ -14,8 +15,18 @@ _EACH = 10_000
 """Pictures a tar."""
 
 
-def write_out(into: Path, split: str, pictures: Iterable[tuple[str, bytes, str | None]]) -> list[FoundImage]:
-    """Write (name, file, class key) of one split to `into / "shards"`, a tar for every 10,000, and say where each lies.
+class Unpacked(NamedTuple):
+    """A picture to write out: the name it gets, its bytes, its class (None where there is none) and its id where the
+    source states one."""
+
+    name: str
+    data: bytes
+    wnid: str | None
+    image_id: str = ""
+
+
+def write_out(into: Path, split: str, pictures: Iterable[Unpacked]) -> list[FoundImage]:
+    """Write the pictures of one split to `into / "shards"`, a tar for every 10,000, and say where each lies.
 
     Once a split. The same pictures make the same bytes: time, owner and mode are constants. What comes back is a record
     a picture: for sources of at most some million.
@@ -24,7 +35,7 @@ def write_out(into: Path, split: str, pictures: Iterable[tuple[str, bytes, str |
     found: list[FoundImage] = []
     tar: tarfile.TarFile | None = None
     try:
-        for name, data, key in pictures:
+        for name, data, key, image_id in pictures:
             if tar is None or len(found) % _EACH == 0:
                 if tar is not None:
                     tar.close()
@@ -34,7 +45,7 @@ def write_out(into: Path, split: str, pictures: Iterable[tuple[str, bytes, str |
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
             offset = tar.offset - -(-len(data) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
-            found.append(FoundImage(SourceFile(name, container, offset, len(data)), key, split))
+            found.append(FoundImage(SourceFile(name, container, offset, len(data)), key, split, image_id))
     finally:
         if tar is not None:
             tar.close()

@@ -99,7 +99,8 @@ def open_source(path: str | Path, progress: Progress = silent) -> Source:
         else:
             raise BadInput("is not there", where=path, fix="Name a folder or a tar archive")
     except OSError as error:
-        raise BadInput(f"cannot be read ({error.strerror})", where=path) from error
+        where = path if error.filename is None else str(error.filename)
+        raise BadInput(f"cannot be read ({error.strerror})", where=where, fix="Mend it, and import again") from error
     if not source.files:
         raise BadInput("has no files in it", where=url, fix="Name a folder or a tar archive with pictures")
     return source
@@ -165,7 +166,7 @@ def _folder(path: Path, progress: Progress) -> Source:
         with os.scandir(f"{root}/{inside}") as entries:
             for entry in entries:
                 name = f"{inside}/{entry.name}" if inside else entry.name
-                reason = _refusal(entry, name)
+                reason = _refusal(entry, name, root)
                 if reason:
                     problems.append(Problem(name if name.isprintable() else repr(name), f"{reason}: left out"))
                 elif entry.is_dir():
@@ -177,12 +178,17 @@ def _folder(path: Path, progress: Progress) -> Source:
     return Source(str(path), False, tuple(sorted(files)), tuple(sorted(folders)), tuple(sorted(problems)))
 
 
-def _refusal(entry: os.DirEntry[str], name: str) -> str:
-    """Why a folder's entry is no file to import. Links to files are followed; a link to a folder may be a circle."""
+def _refusal(entry: os.DirEntry[str], name: str, root: str) -> str:
+    """Why a folder's entry is no file to import. Links to files are followed, and at the top those to other folders:
+    one below, or back into the source, may be a circle."""
     if not entry.name.isprintable() and any(unicodedata.category(c) in ("Cc", "Cs") for c in entry.name):
         return "has control characters in its name, or is not UTF-8"
-    if entry.is_symlink() and entry.is_dir() and "/" in name:
-        return "is a link to a folder"
+    if entry.is_symlink() and not Path(entry.path).exists():
+        return "is a broken link"
+    if entry.is_symlink() and entry.is_dir():
+        aim = os.path.realpath(entry.path)
+        if "/" in name or os.path.commonpath([aim, root]) in (aim, root):
+            return "is a link to a folder" if "/" in name else "is a link back into the source"
     if not entry.is_dir() and not entry.is_file():
-        return "is a broken link" if entry.is_symlink() else "is no regular file"
+        return "is no regular file"
     return ""

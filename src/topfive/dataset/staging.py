@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from topfive.records import growing_folder, replacing, room_for
+from topfive.records import growing_folder, replacing
 
 
 class Staging:
@@ -76,7 +76,7 @@ def staging(target: Path, plan: str) -> Iterator[Staging]:
 
     What a stopped or killed process left is gone on with; see `growing_folder`, and what it raises.
     """
-    with room_for(target), growing_folder(target, plan) as part:
+    with growing_folder(target, plan) as part:
         stage = Staging(part)
         yield stage
         stage.finish()

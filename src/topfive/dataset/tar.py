@@ -11,15 +11,13 @@ at once as one array, and only what is not plain goes through `tar_header` by it
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from topfive.dataset.tar_header import (
@@ -34,6 +32,7 @@ from topfive.dataset.tar_header import (
     checksum_fits,
     entry,
     extend,
+    folded,
     number,
     padded,
     plain_names,
@@ -341,11 +340,7 @@ def _row_by_row(
 def _require_each_name_once(index: TarIndex, place: Place) -> None:
     """Raise BadInput for two names that are one on some file system: case and Unicode form make no difference."""
     names = index.names
-    if pc.all(pc.string_is_ascii(names)).as_py() is not False:
-        keys: Any = pc.ascii_lower(names)
-    else:
-        keys = pa.array([unicodedata.normalize("NFC", name).casefold() for name in names.to_pylist()], pa.string())
-    code = keys.dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    code = folded(names).dictionary_encode().indices.to_numpy(zero_copy_only=False)
     first_seen = np.concatenate([[-1], np.maximum.accumulate(code)[:-1]]) if len(code) else code
     again = np.flatnonzero(code <= first_seen)
     if not len(again):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from topfive.records import BadInput
@@ -178,6 +179,13 @@ def padded(size: int) -> int:
 def printable(name: str) -> str:
     """A name as it may be shown."""
     return name if name.isprintable() else repr(name)
+
+
+def folded(names: pa.StringArray) -> pa.StringArray:
+    """What is equal for two names that are one on some file system: case and Unicode form make no difference."""
+    if pc.all(pc.string_is_ascii(names)).as_py() is not False:
+        return pc.ascii_lower(names)
+    return pa.array([unicodedata.normalize("NFC", name).casefold() for name in names.to_pylist()], pa.string())
 
 
 def _bad_name(name: str) -> str:

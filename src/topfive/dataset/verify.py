@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from topfive.dataset.ahead import map_ahead
+from topfive.dataset.looking import look
 from topfive.dataset.official import DEVKIT, PUBLISHED_MD5, count_problems
-from topfive.dataset.opened import opened
-from topfive.dataset.passes import FilePart, Pass, Picture
+from topfive.dataset.parts import parts_of
+from topfive.dataset.partway import partway
 from topfive.dataset.reports import Problem, VerifyReport, n_classes
+from topfive.dataset.seen import Seen
 from topfive.dataset.sums import check_sums, write_sums
-from topfive.loading import decode, run_parts
-from topfive.records import SPLITS, BadInput, Dataset, Progress, counted, silent
+from topfive.records import SPLITS, BadInput, Dataset, Progress, silent
 from topfive.taxonomy import read_devkit
 
 CORES = max(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2)
-"""Threads that decode: one a usable core."""
-_PART = 1_024
-"""Pictures that a machine of a cluster takes at a time, or more where one archive holds more."""
+"""Processes that decode: one a usable core."""
 
 
 def verify(
@@ -46,24 +41,24 @@ def verify(
     decode, or is of another size; one whose bytes stand in another split too (the later of train, val, test is
     named); counts and labels that are not those of the development kit that the set was imported with.
     `fill` writes what the manifest does not hold yet (digests and sizes) into it, of files that are as they should be.
-    `workers` threads decode, here or on each core of the `cluster` (an address as `run_parts` takes it), whose machines
-    must have the set under the same path.
+    `workers` processes read and decode, or threads where it is little, or the cores of the `cluster` (an address as
+    `run_parts` takes it), whose machines must have the set under the same path. What a stopped verify has read is kept
+    in the folder, and not read again.
     """
     if workers < 1:
-        raise BadInput(f"{workers} threads cannot verify", where="workers", fix="Use 1 or more")
+        raise BadInput(f"{workers} processes cannot verify", where="workers", fix="Use 1 or more")
     own = check_sums(dataset.root)
-    reading = Pass(dataset, published)
-    seen = (
-        _look_elsewhere(dataset, reading, cluster, progress) if cluster else _look(dataset, reading, workers, progress)
-    )
-    again = _across_splits(dataset, seen.digest)
-    reasons = seen.reasons | {
-        row: "; ".join(filter(None, (seen.reasons.get(row, ""), reason))) for row, reason in again.items()
-    }
-    ids = dataset.manifest.ids
-    problems = [*own, *reading.problems, *(Problem(ids[row], reasons[row]) for row in sorted(reasons))]
-    problems += _kit_problems(dataset)
-    n_filled = _fill(dataset, seen, reading, bool(own)) if fill else 0
+    plan = parts_of(dataset)
+    with partway(dataset.root, len(plan)) as kept:
+        seen = look(dataset, plan, kept, published, workers=workers, cluster=cluster, progress=progress)
+        again = _across_splits(dataset, seen.digest)
+        reasons = seen.reasons | {
+            row: "; ".join(filter(None, (seen.reasons.get(row, ""), reason))) for row, reason in again.items()
+        }
+        ids = dataset.manifest.ids
+        problems = [*own, *seen.problems, *(Problem(ids[row], reasons[row]) for row in sorted(reasons))]
+        problems += _kit_problems(dataset)
+        n_filled = _fill(dataset, seen, bool(own)) if fill else 0
     manifest = dataset.manifest
     return VerifyReport(dataset.root, len(manifest), n_classes(manifest), manifest.splits(), tuple(problems), n_filled)
 
@@ -82,92 +77,9 @@ def read_to_verify(folder: Path) -> Dataset:
         raise BadInput(reason, where=folder / name, fix="Import the source again") from error
 
 
-class _Seen(NamedTuple):
-    """What a picture's bytes say; the digest is raw."""
-
-    row: int
-    digest: bytes
-    width: int
-    height: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class _AllSeen:
-    """The same as columns: `digest` bytes [n, 32] (empty where unread), `width` and `height` int32 [n]."""
-
-    digest: NDArray[np.bytes_]
-    width: NDArray[np.int32]
-    height: NDArray[np.int32]
-    reasons: dict[int, str]
-
-
-def _look(dataset: Dataset, reading: Pass, workers: int, progress: Progress) -> _AllSeen:
-    manifest = dataset.manifest
-    n = len(manifest)
-    digests, widths, heights = (manifest.column(name) for name in ("sha256", "width", "height"))
-
-    def look(picture: Picture) -> _Seen:
-        row, data, reason = picture
-        if reason:
-            return _Seen(row, b"", 0, 0, reason)
-        try:
-            data = reading.own_file(row) if data is None else data
-        except BadInput as error:
-            return _Seen(row, b"", 0, 0, f"{error.where}: {error.reason}")
-        digest = hashlib.sha256(data)
-        if digests[row] and digest.hexdigest() != digests[row]:
-            now, then = digest.hexdigest()[:12], digests[row][:12]
-            return _Seen(row, digest.digest(), 0, 0, f"its bytes have changed (SHA-256 {now}, imported as {then})")
-        try:
-            height, width, _ = decode(data).shape
-        except BadInput as error:
-            return _Seen(row, digest.digest(), 0, 0, error.reason)
-        if widths[row] and (width, height) != (widths[row], heights[row]):
-            reason = f"has {width} x {height} px, and the manifest says {widths[row]} x {heights[row]}"
-        return _Seen(row, digest.digest(), width, height, reason)
-
-    seen = _AllSeen(np.zeros(n, "S32"), np.zeros(n, np.int32), np.zeros(n, np.int32), {})
-    every = map_ahead(look, reading.pictures(), workers)
-    for one in counted(every, "verifying", n, progress, "images"):
-        seen.digest[one.row] = one.digest
-        seen.width[one.row], seen.height[one.row] = one.width, one.height
-        if one.reason:
-            seen.reasons[one.row] = one.reason
-    return seen
-
-
-def _look_elsewhere(dataset: Dataset, reading: Pass, cluster: str, progress: Progress) -> _AllSeen:
-    """As `_look`, some files a part; what each part read joins what `reading` has."""
-    n = len(dataset.manifest)
-    seen = _AllSeen(np.zeros(n, "S32"), np.zeros(n, np.int32), np.zeros(n, np.int32), {})
-    parts = reading.parts(_PART)
-    job = partial(_look_at_part, dataset.root, dict(reading.published))
-    done = 0
-    progress("verifying", done, n, "images")
-    for part, (found, digests, problems) in zip(parts, run_parts(job, parts, cluster=cluster), strict=True):
-        seen.digest[part.rows], seen.width[part.rows], seen.height[part.rows] = found.digest, found.width, found.height
-        seen.reasons.update({int(part.rows[at]): reason for at, reason in found.reasons.items()})
-        reading.digests.update(digests)
-        reading.problems.extend(problems)
-        done += len(part.rows)
-        progress("verifying", done, n, "images")
-    return seen
-
-
-def _look_at_part(
-    root: Path, published: Mapping[str, str], part: FilePart
-) -> tuple[_AllSeen, dict[str, str], list[Problem]]:
-    dataset = opened(root)
-    about = {**dataset.about, "distribution": [e for e in _distribution(dataset) if e.get("contentUrl") in part.files]}
-    some = replace(dataset, manifest=dataset.manifest.take(part.rows), about=about)
-    reading = Pass(some, published)
-    return _look(some, reading, 1, silent), reading.digests, reading.problems
-
-
 def _across_splits(dataset: Dataset, digest: NDArray[np.bytes_]) -> dict[int, str]:
     """Row to reason for each picture whose bytes an earlier split has too."""
-    split = dataset.manifest.table["split"].combine_chunks().dictionary_encode()
+    split = dataset.manifest.source.column("split").combine_chunks().dictionary_encode()
     names = split.dictionary.to_pylist()
     rank_of = {name: place for place, name in enumerate(dict.fromkeys((*SPLITS, *sorted(names))))}
     rank = np.array([rank_of[name] for name in names], np.int64)[split.indices.to_numpy(zero_copy_only=False)]
@@ -194,10 +106,10 @@ def _kit_problems(dataset: Dataset) -> list[Problem]:
     return []
 
 
-def _fill(dataset: Dataset, seen: _AllSeen, reading: Pass, changed: bool) -> int:
+def _fill(dataset: Dataset, seen: Seen, changed: bool) -> int:
     """Write digests and sizes that the manifest lacks; returns of how many pictures."""
     manifest = dataset.manifest
-    bad = {problem.image_id for problem in reading.problems}
+    bad = {problem.image_id for problem in seen.problems}
     container = manifest.column("container")
     trusted = np.array([Path(name).name not in bad for name in container.tolist()], bool)
     lacking = (manifest.column("sha256") == "") & (seen.digest != b"") & trusted
@@ -209,7 +121,7 @@ def _fill(dataset: Dataset, seen: _AllSeen, reading: Pass, changed: bool) -> int
     filled = manifest.with_column("sha256", pa.array(sha256, pa.string()))
     for name, values in (("width", seen.width), ("height", seen.height)):
         filled = filled.with_column(name, np.where(lacking, values, manifest.column(name)).astype(np.int32))
-    about = {**dataset.about, "distribution": [_with_digest(entry, reading) for entry in _distribution(dataset)]}
+    about = {**dataset.about, "distribution": [_with_digest(entry, seen) for entry in _distribution(dataset)]}
     Dataset(dataset.root, filled, about).write(dataset.root)
     write_sums(dataset.root)
     return len(rows)
@@ -219,10 +131,8 @@ def _distribution(dataset: Dataset) -> list[dict[str, Any]]:
     return list(dataset.about.get("distribution", []))
 
 
-def _with_digest(entry: dict[str, Any], reading: Pass) -> dict[str, Any]:
-    digest = reading.digests.get(str(entry.get("contentUrl")))
+def _with_digest(entry: dict[str, Any], seen: Seen) -> dict[str, Any]:
+    digest = seen.digests.get(str(entry.get("contentUrl")))
     return (
-        entry
-        if digest is None or entry["name"] in {p.image_id for p in reading.problems}
-        else {**entry, "sha256": digest}
+        entry if digest is None or entry["name"] in {p.image_id for p in seen.problems} else {**entry, "sha256": digest}
     )

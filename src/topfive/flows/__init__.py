@@ -3,7 +3,7 @@
 - `hold_challenge`: pictures -> systems -> sealed labels -> submissions -> board -> audit -> report.
 - `explain_low`: a model whose figure is low -> the mistake behind it. `open_set`: whatever lies at a path -> a set.
 - `fit_system`: a landmark on one image set. `predict`, `predict_file`, `evaluate`, `export`, `explain`: a run,
-  or another model.
+  or another model; `read_classes`: what its scores stand for.
 - `score_file`, `score_devkit`: numbers from prediction files; `measure`, `told`, `report_result` are their parts.
 - `compare_files`, `rank_files`, `report_comparison`, `place_file`: prediction files against each other, and among
   published figures.
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from topfive.flows.compare import compare_files, place_file, rank_files, report_comparison
     from topfive.flows.corruptions import Corruptions, evaluate_corruptions
     from topfive.flows.duplicates import Search, dedupe
+    from topfive.flows.evaluation import evaluate
     from topfive.flows.fit import Options, fit_system, parse_settings
     from topfive.flows.hold import DEFAULT_SYSTEMS, Order, hold_challenge
     from topfive.flows.inference import Inference
@@ -45,7 +46,8 @@ if TYPE_CHECKING:
     )
     from topfive.flows.look import class_pictures, show_board, show_class, show_run, show_systems, thumbnail
     from topfive.flows.low_number import Looking, explain_low, published_error
-    from topfive.flows.models import evaluate, explain, export, predict, predict_file
+    from topfive.flows.models import explain, export, read_classes
+    from topfive.flows.prediction import predict, predict_file
     from topfive.flows.release import describe_set
     from topfive.flows.result import report_result
     from topfive.flows.sets import open_set
@@ -94,6 +96,7 @@ __all__ = [
     "probe",
     "published_error",
     "rank_files",
+    "read_classes",
     "report_comparison",
     "report_result",
     "score_devkit",
@@ -129,7 +132,7 @@ _WHERE = {
     "compare_files": "compare",
     "dedupe": "duplicates",
     "describe_set": "release",
-    "evaluate": "models",
+    "evaluate": "evaluation",
     "evaluate_corruptions": "corruptions",
     "explain": "models",
     "explain_low": "low_number",
@@ -141,10 +144,11 @@ _WHERE = {
     "open_set": "sets",
     "parse_settings": "fit",
     "place_file": "compare",
-    "predict": "models",
-    "predict_file": "models",
+    "predict": "prediction",
+    "predict_file": "prediction",
     "published_error": "low_number",
     "rank_files": "compare",
+    "read_classes": "models",
     "report_comparison": "compare",
     "report_result": "result",
     "score_devkit": "judge",

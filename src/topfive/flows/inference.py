@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import time
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,7 +15,18 @@ from numpy.typing import NDArray
 
 from topfive import systems
 from topfive.loading import OnBad, Pictures
-from topfive.records import BadInput, ClassList, Dataset, Progress, Protocol, Run, View, silent
+from topfive.records import (
+    BadInput,
+    ClassList,
+    Dataset,
+    Progress,
+    Protocol,
+    Run,
+    View,
+    WorkFailed,
+    digest_parts,
+    silent,
+)
 
 if TYPE_CHECKING:
     from topfive.systems.models import OpenModel
@@ -39,13 +52,15 @@ class Inference:
     check: bool = True
     """Whether a fast path is held against the reference path first."""
     cache: Path | None = None
-    """The folder that remembers which runtime was fastest; None remembers nothing."""
+    """The folder that remembers which runtime was fastest and how far an evaluation came; None remembers nothing."""
     view: View | None = None
     """Replaces the model's own."""
     classes: ClassList | None = None
     """The classes of a model that states none."""
     part: int = 1_024
     """Pictures of a part, where predictions are written in parts."""
+    predictions: Path | None = None
+    """The file in which an evaluation leaves its predictions."""
     download: bool = False
     """Whether a library may fetch weights that are not on this machine."""
 
@@ -61,6 +76,8 @@ class Ready:
     system: str
     run: str
     setup_s: float
+    source: str = ""
+    """Digest of the Python file that a model is built by."""
 
     @property
     def view(self) -> str:
@@ -69,15 +86,17 @@ class Ready:
 
         return fingerprint(self.fitted, self.protocol)
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """What the model is: a run's id, a network's or a file's digest, else its name."""
+        """What the model is: a run's id, a network's or a file's digest, else its name; with its Python file's."""
         from topfive.systems import runtimes
 
         network, onnx = getattr(self.fitted, "network", None), getattr(self.fitted, "onnx", None)
         if self.run or (network is None and onnx is None):
-            return self.run or self.system
-        return runtimes.Work(network, onnx, self.fitted.view).digest
+            found = self.run or self.system
+        else:
+            found = runtimes.Work(network, onnx, self.fitted.view).digest
+        return digest_parts(found, self.source) if self.source else found
 
     def answers(self, pictures: Pictures, on_bad: OnBad, progress: Progress = silent) -> Answers:
         """Positions among `pictures` and logits, as they come."""
@@ -145,7 +164,16 @@ def prepare(
         system=run.system if run else name,
         run=run.run_id if run else "",
         setup_s=time.perf_counter() - began,
+        source=_source(model),
     )
+
+
+def _source(model: Any) -> str:
+    """Digest of the file of `py:FILE.py:build`: a function's name does not say what it does."""
+    text = str(model) if isinstance(model, str | Path) else ""
+    if not text.startswith("py:"):
+        return ""
+    return hashlib.sha256(Path(text.removeprefix("py:").rpartition(":")[0]).read_bytes()).hexdigest()
 
 
 def _with_runtime(
@@ -170,8 +198,16 @@ def _with_runtime(
     chosen = _chosen(movable, len(pictures), how, together, progress)
     movable.use(chosen.run, chosen.name, how.precision)
     fast = (chosen.name, how.precision, movable.view.decoder) != ("torch", "fp32", "reference")
-    if how.check and fast and (together is None or together.first):
-        _self_check(reference, movable, pictures, chosen, progress)
+    if how.check and fast:
+        failed = ""
+        try:
+            if together is None or together.first:
+                _self_check(reference, movable, pictures, chosen, progress)
+        except WorkFailed as error:
+            failed = str(error)
+        failed = failed if together is None else together.told(failed)
+        if failed:
+            raise WorkFailed(failed)
     return movable
 
 

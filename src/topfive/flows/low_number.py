@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topfive.loading import Pictures, mistakes
-from topfive.records import UNKNOWN, BadInput, Dataset, Progress, View, WorkFailed, silent
+from topfive.records import UNKNOWN, BadInput, ClassList, Dataset, Progress, View, WorkFailed, silent
 from topfive.scoring import suspects
 from topfive.scoring.marking import positions_of_classes
 
 AS_USUAL = mistakes.Handling()
+ORDER_OF_KIT = "class order by ILSVRC2012_ID"
+"""Not tried without the kit: which class has which of these numbers, no installed package says."""
 _AT_ONCE = 16
 _CHUNK = 64
 """Pictures that go through every suspect before the next are decoded: networks of `engine` see 64 at a time."""
@@ -42,6 +44,8 @@ class Looking:
     download: bool = False
     handling: mistakes.Handling = AS_USUAL
     devkit: Path | None = None
+    classes: ClassList | None = None
+    """The classes of a model that states none."""
 
 
 def explain_low(
@@ -65,7 +69,9 @@ def explain_low(
         raise BadInput(f"{expected:g} is no fraction", where="--expected", fix="Write 0.25 for a top-1 error of 25 %")
     if n < 1:
         raise BadInput(f"{n} pictures are none", where="explain", fix="Use 1 or more")
-    fitted = open_model(model, weights=how.weights, view=how.view, device=how.device, download=how.download)
+    fitted = open_model(
+        model, weights=how.weights, view=how.view, classes=how.classes, device=how.device, download=how.download
+    )
     pictures = Pictures(dataset, dataset.manifest.rows(split))
     positions = positions_of_classes(dataset.classes, fitted.classes, "model")
     chosen = _spread(pictures, n)
@@ -80,7 +86,7 @@ def explain_low(
         expected=expected,
         twice=suspects.softmaxed_twice(logits),
         left_out=len(chosen) - len(truth),
-        not_tried=() if how.devkit or len(fitted.classes) != suspects.N_KIT else ("class order of the devkit",),
+        not_tried=(ORDER_OF_KIT,) if how.devkit is None and _of_ilsvrc(fitted.classes) else (),
     )
 
 
@@ -160,7 +166,7 @@ class _Runs:
 @contextmanager
 def _restored(fitted: Any) -> Iterator[None]:
     """The model has its own View and its own way to run again in the end."""
-    kept = {name: getattr(fitted, name) for name in ("view", "_run", "runtime") if hasattr(fitted, name)}
+    kept = {name: getattr(fitted, name) for name in ("view", "_run", "runtime", "precision") if hasattr(fitted, name)}
     try:
         yield
     finally:
@@ -197,7 +203,7 @@ def _from_the_same_scores(
     return found
 
 
-def _order_of_kit(classes: Any, devkit: Path | None) -> NDArray[np.int32] | None:
+def _order_of_kit(classes: ClassList, devkit: Path | None) -> NDArray[np.int32] | None:
     """The class_index in `classes` of ILSVRC2012_ID 1 to 1000."""
     if devkit is None:
         return None
@@ -206,6 +212,12 @@ def _order_of_kit(classes: Any, devkit: Path | None) -> NDArray[np.int32] | None
     kit = read_devkit(devkit)
     order = np.array([classes.index.get(wnid, UNKNOWN) for wnid in kit.wnids[: len(kit.classes)]], dtype=np.int32)
     return None if (order == UNKNOWN).any() else order
+
+
+def _of_ilsvrc(classes: ClassList) -> bool:
+    from topfive.taxonomy import ilsvrc_classes
+
+    return set(classes.wnids) == set(ilsvrc_classes().wnids)
 
 
 def _spread(pictures: Pictures, n: int) -> NDArray[np.int64]:

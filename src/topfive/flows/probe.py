@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from topfive.loading import Pictures
+from topfive.loading import Later, Pictures, run_parts
 from topfive.records import (
     BadInput,
     Dataset,
@@ -32,7 +34,11 @@ Kind = Literal["linear", "knn"]
 
 @dataclass(frozen=True)
 class Probing:
-    """How the backbone is opened and run; `cache` is the folder that keeps features, None keeps none."""
+    """How the backbone is opened and run; `cache` is the folder that keeps features, None keeps none.
+
+    `workers` processes, each with the backbone and one thread, see pictures; 1 is this process with all its threads.
+    `cluster` is a Ray cluster's address, whose cores see them in their place.
+    """
 
     weights: Path | None = None
     device: str = "cpu"
@@ -41,6 +47,8 @@ class Probing:
     cache: Path | None = None
     part: int = 1_024
     """Pictures whose features are kept in one file: what a stopped probe loses at most."""
+    workers: int = 1
+    cluster: str = ""
 
 
 def probe(
@@ -65,6 +73,8 @@ def probe(
 
     if kind not in ("linear", "knn"):
         raise BadInput(f"is {kind!r}", where="--kind", fix="Kinds: linear, knn")
+    if how.workers < 1:
+        raise BadInput(f"{how.workers} processes see nothing", where="--workers", fix="Use 1 or more")
     if split == "train":
         raise BadInput("is what the head learns from", where="split 'train'", fix="Score another split")
     rows = dataset.manifest.rows(split)
@@ -79,7 +89,8 @@ def probe(
     for part, name in zip(parts[:2], ("train", "tune"), strict=True):
         if not len(part) or (part.class_index < 0).any():
             raise BadInput("has no pictures, or some without a label", where=f"{dataset.root}, {name}")
-    seen = [_features(backbone, dataset, part, how, progress) for part in parts]
+    place = str(Path(model).resolve()) if Path(model).is_dir() else model
+    seen = _features(_Looking(place, how, backbone), dataset, parts, progress)
     labels = [part.class_index.astype(np.int64) for part in parts]
     scores, chosen = (_linear if kind == "linear" else _knn)(seen, labels, len(dataset.classes), progress)
     made = Predictions.from_logits(rows.ids, scores, dataset.classes, view=backbone.view.digest, system=kind)
@@ -117,25 +128,68 @@ def _knn(
     return vote(labels[0][index], similarity, n_classes, recipe.temperature), {"k": k}
 
 
-def _features(
-    backbone: Backbone | OpenBackbone, dataset: Dataset, rows: Manifest, how: Probing, progress: Progress
-) -> Floats:
-    """Float32 [n, d], block by block: those of an earlier run from their files."""
-    pictures = Pictures(dataset, rows, labels=False)
-    parts: list[Floats] = []
-    for start in range(0, len(rows), how.part):
-        places = np.arange(start, min(start + how.part, len(rows)))
-        path = None if how.cache is None else _place(how.cache, backbone, rows.take(places))
-        kept = None if path is None else _kept(path, len(places))
-        if kept is None:
-            kept = backbone.features(pictures.take(places), backbone.view, batch_size=how.batch_size, device=how.device)
-            if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with replacing(path) as part, part.open("wb") as file:
-                    np.save(file, kept)
-        parts.append(kept)
-        progress("frozen features", start + len(places), len(rows), "images")
-    return np.concatenate(parts)
+@dataclass(frozen=True)
+class _Looking:
+    """Makes the features of a piece of a set; where it is sent, each process opens the backbone once, from its path."""
+
+    model: str
+    how: Probing
+    backbone: Backbone | OpenBackbone | None = field(default=None, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"model": self.model, "how": replace(self.how, cache=None, workers=1, cluster=""), "backbone": None}
+
+    def __call__(self, piece: Dataset, threads: int) -> Floats:
+        how = self.how
+        if self.backbone is None:
+            backbone = _opened(self.model, how)
+            pictures = Pictures(piece, piece.manifest, labels=False, workers=threads)
+        else:  # here the network and those that decode for it take turns
+            backbone, pictures = self.backbone, Pictures(piece, piece.manifest, labels=False)
+        return backbone.features(pictures, backbone.view, batch_size=how.batch_size, device=how.device)
+
+
+@lru_cache(maxsize=1)
+def _opened(model: str, how: Probing) -> Backbone | OpenBackbone:
+    from topfive.systems.features.frozen import open_backbone
+
+    return open_backbone(model, weights=how.weights, device=how.device, download=how.download)
+
+
+def _features(looking: _Looking, dataset: Dataset, sets: list[Manifest], progress: Progress) -> list[Floats]:
+    """Float32 [n, d] of each set, block by block: those of an earlier run from their files."""
+    from topfive.dataset import Pieces
+
+    how, backbone = looking.how, looking.backbone
+    places = [
+        (number, np.arange(start, min(start + how.part, len(rows))))
+        for number, rows in enumerate(sets)
+        for start in range(0, len(rows), how.part)
+    ]
+    files = [
+        None if how.cache is None or backbone is None else _place(how.cache, backbone, sets[number].take(rows))
+        for number, rows in places
+    ]
+    kept = [None if file is None else _kept(file, len(rows)) for file, (_, rows) in zip(files, places, strict=True)]
+    todo = [place for place, found in zip(places, kept, strict=True) if found is None]
+    parts: list[list[Floats]] = [[] for _ in sets]
+    done, total = 0, sum(len(rows) for _, rows in places)
+    progress("frozen features", done, total, "images")
+    pieces = [Pieces(replace(dataset, manifest=rows)) for rows in sets]
+    parts_to_see = Later(lambda place: pieces[place[0]].of(place[1]), todo)
+    made = run_parts(looking, parts_to_see, workers=how.workers, cluster=how.cluster)
+    with closing(made):
+        for (number, rows), file, found in zip(places, files, kept, strict=True):
+            if found is None:
+                found = next(made)
+                if file is not None:
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    with replacing(file) as aside, aside.open("wb") as opened:
+                        np.save(opened, found)
+            parts[number].append(found)
+            done += len(rows)
+            progress("frozen features", done, total, "images")
+    return [np.concatenate(part) for part in parts]
 
 
 def _place(cache: Path, backbone: Backbone | OpenBackbone, rows: Manifest) -> Path:

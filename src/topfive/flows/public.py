@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from topfive import scoring
-from topfive.flows import models
+from topfive.flows import evaluation, prediction
 from topfive.flows.inference import Inference
 from topfive.flows.low_number import Looking
 from topfive.flows.low_number import explain_low as _explain_low
@@ -30,12 +30,12 @@ def evaluate(
     how: Inference = EVALUATED,
     progress: Progress = silent,
 ) -> dict[str, Any]:
-    """Predict and score: the keys of INTERFACE for `evaluate`.
+    """Predict and score: the keys of INTERFACE for `evaluate`; under torchrun those of the first process.
 
     `model` is a MODEL of the command line, a torch module (normalised float [n, 3, h, w] to logits), or a callable from
     uint8 [n, h, w, 3] to logits [n, K]; `dataset` is a dataset folder, a folder by class, a tar of one, or the record.
     """
-    return models.evaluate(model, _set(dataset, split), split, how=_as(how, view, classes), progress=progress)
+    return evaluation.evaluate(model, _set(dataset, split), split, how=_as(how, view, classes), progress=progress)
 
 
 def predict(
@@ -49,7 +49,7 @@ def predict(
     progress: Progress = silent,
 ) -> Predictions:
     """A model's predictions for a split, with logits; `model` and `dataset` as for `evaluate`."""
-    made, _ = models.predict(model, _set(dataset, split), split, how=_as(how, view, classes), progress=progress)
+    made, _ = prediction.predict(model, _set(dataset, split), split, how=_as(how, view, classes), progress=progress)
     return made
 
 

@@ -154,14 +154,17 @@ def score_outliers(
     """ImageNet-O (Hendrycks et al. 2021): tell its pictures from val's by the anomaly score; the area under the curve.
 
     `inside` are the same model's predictions on val and val itself, of which the pictures of `classes` count: a file of
-    wnids, one a line, else the classes that this val has. Raises BadInput where a class is not among the model's.
+    wnids, one a line, else those that O's own folders name, else the classes that this val has. Raises BadInput where a
+    class is not among the model's.
     """
     from topfive import scoring
 
     outside, within = Predictions.read(predictions), Predictions.read(inside[0])
-    scoring.require_same_ids(outside, Dataset.read(dataset).manifest.rows(split).ids, predictions)
+    strange = Dataset.read(dataset)
+    scoring.require_same_ids(outside, strange.manifest.rows(split).ids, predictions)
     val = read_truth(inside[1], split)
-    subset = val.classes if classes is None else _of_ilsvrc(_wnids(classes), classes)
+    own = _known_classes(strange) if classes is None else None
+    subset = own or val.classes if classes is None else _of_ilsvrc(_wnids(classes), classes)
     truth = scoring.only_classes(val, subset)
     scoring.require_same_ids(within, truth.ids, inside[0])
     kept = {image_id for image_id, n in zip(truth.ids, truth.n_labels.tolist(), strict=True) if n}
@@ -171,7 +174,29 @@ def score_outliers(
         )
     found = scoring.outliers(outside, _taken(within, kept), subset, seed=seed, where=(predictions, inside[0])).to_json()
     about = {"sibling": "o", "title": "ImageNet-O", "source": "Hendrycks et al. 2021, arXiv 1907.07174"}
-    return about | {"subset": "given" if classes is not None else "the classes of val here"} | found
+    said = "the classes of val here" if own is None else "the set's own folders"
+    return about | {"subset": said if classes is None else "given"} | found
+
+
+def _known_classes(outliers: Dataset) -> ClassList | None:
+    """The classes that ImageNet-O's folders name, those that its pictures are taken for; None where none is ILSVRC's.
+
+    Raises BadInput where some are and some are not: nobody can say then what the folders mean.
+    """
+    from topfive import taxonomy
+
+    every, wnids = taxonomy.ilsvrc_classes(), sorted(outliers.classes.wnids)
+    strange = [wnid for wnid in wnids if wnid not in every.index]
+    if len(strange) == len(wnids):
+        return None
+    if strange:
+        raise BadInput(
+            f"has {len(wnids) - len(strange)} folders of ILSVRC's classes and {len(strange)} of others, the first is "
+            f"{strange[0]}",
+            where=outliers.root,
+            fix="Name the classes of val that count with --classes FILE",
+        )
+    return _of_ilsvrc(wnids, outliers.root)
 
 
 def score_watermark(

@@ -7,7 +7,7 @@ from topfive.loading.corruptions import CORRUPTIONS, SEVERITIES, check_corruptio
 from topfive.loading.crops import Crop, CroppedPictures, crops, show, size_of
 from topfive.loading.decode import decode
 from topfive.loading.headers import MAX_BYTES, MAX_PIXELS, BadImage, Header, read_header
-from topfive.loading.jobs import run_parts
+from topfive.loading.jobs import Later, run_parts
 from topfive.loading.order import draws, integers, order, uniform
 from topfive.loading.pictures import OnBad, Pictures
 from topfive.loading.remote import is_remote, list_files, open_stream, read_range
@@ -25,6 +25,7 @@ __all__ = [
     "Crop",
     "CroppedPictures",
     "Header",
+    "Later",
     "OnBad",
     "Pictures",
     "RandomCrop",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from topfive.loading.canvas import Canvas
 from topfive.loading.order import draws, integers, uniform
 from topfive.records import BadInput
+
+if TYPE_CHECKING:
+    from topfive.loading.resample import Side
 
 _CANVAS = Canvas()
 """Each thread's own."""
@@ -105,25 +108,22 @@ def cut(
 
     uint8 [n, h, w, 3] to [n, out_px, out_px, 3], the pixels of Pillow's `resize` with a box.
     """
-    from topfive.loading.resample import lay
+    from topfive.loading.resample import lay, resample
 
     out = np.empty((len(images), out_px, out_px, 3), dtype=np.uint8)
     for i, (image, box, mirror) in enumerate(zip(images, boxes, mirrored, strict=True)):
         lay(image, _CANVAS)
-        cut_canvas(_CANVAS, box, bool(mirror), "bilinear", out[i])
+        columns, rows = box_sides(box, out_px, out_px)
+        resample(_CANVAS, columns, rows, "bilinear", out[i], mirrored=bool(mirror))
     return out
 
 
-def cut_canvas(
-    canvas: Canvas, box: NDArray[np.float64], mirrored: bool, interpolation: str, out: NDArray[np.uint8]
-) -> None:
-    """The box (left, top, right, bottom) of the canvas's picture resized into `out`, uint8 [h, w, 3] and contiguous."""
-    from topfive.loading.resample import Side, resample
+def box_sides(box: NDArray[np.float64], width: int, height: int) -> tuple[Side, Side]:
+    """How `resample` makes width x height pixels of a box (left, top, right, bottom)."""
+    from topfive.loading.resample import Side
 
     left, top, right, bottom = map(float, box)
-    height, width, _ = out.shape
-    columns, rows = Side(left, right, width, 0, width), Side(top, bottom, height, 0, height)
-    resample(canvas, columns, rows, interpolation, out, mirrored=mirrored)
+    return Side(left, right, width, 0, width), Side(top, bottom, height, 0, height)
 
 
 @dataclass(frozen=True)

@@ -32,9 +32,12 @@ def decode(data: bytes, decoder: Decoder = "reference") -> NDArray[np.uint8]:
     return np.asarray(_pillow(data))
 
 
-def paint(data: bytes, canvas: Canvas) -> None:
-    """As `decode` with `exact`, onto the canvas."""
-    header = read_header(data)
+def paint(data: bytes, header: Header, canvas: Canvas, part: tuple[int, int, int, int]) -> None:
+    """At least pixels (left, top, right, bottom), as `decode` with `exact`, onto the canvas."""
+    from topfive.loading.jpeg import paint_part
+
+    if paint_part(data, header, canvas, part):
+        return
     pixels = canvas.sized(header.width, header.height)
     if not _turbo(data, header, "RGBX", pixels):
         from topfive.loading.resample import lay

@@ -45,6 +45,15 @@ class Side:
     n: int
 
 
+def reads(side: Side, size: int, interpolation: str) -> tuple[int, int]:
+    """First and end of the pixels, of `size` there are, that `resample` may read for a side, and a pixel more."""
+    low, step = _box(side)
+    support = _REACH[interpolation] * max(step, 1.0)
+    first = low + (side.first + 0.5) * step - support
+    end = low + (side.first + side.n - 0.5) * step + support
+    return max(int(first) - 1, 0), min(int(end) + 2, size)
+
+
 def resample(
     canvas: Canvas, columns: Side, rows: Side, interpolation: str, out: NDArray[np.uint8], *, mirrored: bool = False
 ) -> None:
@@ -61,7 +70,8 @@ def resample(
     # Pillow 13 takes the rows first where the height shrinks by more than twice as much as the width; it rounds between
     # the passes, so the order changes pixels (on noise 9 % of them by more than one level).
     rows_first = height - rows.out > max(0, 2 * (width - columns.out))
-    spare = canvas.between(4 * width * rows.n if rows_first else 3 * columns.n * height)
+    row = 3 * columns.n + 4
+    spare = canvas.between((4 * width + row) * rows.n if rows_first else row * height)
     flat = out.reshape(rows.n, 3 * columns.n)
     (_rows_then_columns if rows_first else _columns_then_rows)(canvas.pixels, width, height, across, down, spare, flat)
 
@@ -129,60 +139,78 @@ def _weights(
 
 
 @_instructions
-def _weighed(context: Any, pixels: Any, at: Any, weights: Any, row: Any, n: Any) -> Any:
-    """uint32: the rounded sum of `n` RGBX pixels from byte `at` on times `weights` from `row` on, a byte a channel.
+def _weighed(context: Any, pixels: Any, at: Any, weights: Any, row: Any, out: Any, to: Any) -> Any:
+    """Rounded sums of RGBX pixels times weights in four rows at once, each to four bytes of `out`.
 
+    `at` and `to` are the first row's byte and the step to the next row; `row` is the first weight and their number n.
     Reads pixels in fours, so up to 3 beyond the n, whose weights are 0.
     """
-    del context, at, row, n
-    return types.uint32(pixels, types.int64, weights, types.int64, types.int64), _weighed_code
+    del context
+    return types.void(pixels, at, weights, row, out, to), _weighed_code
 
 
 def _weighed_code(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-    byte, word, count = ir.IntType(8), ir.IntType(32), ir.IntType(64)
-    four, sixteen = ir.VectorType(word, 4), ir.VectorType(word, 16)
+    word, count = ir.IntType(32), ir.IntType(64)
+    bytes_, four, sixteen = (ir.VectorType(kind, n) for kind, n in ((ir.IntType(8), 16), (word, 4), (word, 16)))
+    pixels, weights, out = (
+        context.make_array(signature.args[place])(context, builder, given[place]).data for place in (0, 2, 4)
+    )
+    first, step, weight, n, to, to_step = (
+        builder.extract_value(given[place], i) for place in (1, 3, 5) for i in (0, 1)
+    )
 
-    def begins(place: int) -> Any:
-        array = context.make_array(signature.args[place])(context, builder, given[place])
-        return builder.gep(array.data, [given[place + 1]])
+    def constant(value: int) -> Any:
+        return ir.Constant(sixteen, [value] * 16)
 
-    def constant(kind: Any, values: list[int]) -> Any:
-        return ir.Constant(kind, values)
+    def picked(one: Any, other: Any, lanes: list[int]) -> Any:
+        return builder.shuffle_vector(one, other, ir.Constant(ir.VectorType(word, len(lanes)), lanes))
 
-    def picked(vector: Any, lanes: list[int]) -> Any:
-        mask = constant(ir.VectorType(word, len(lanes)), lanes)
-        return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
+    def paired(one: Any, other: Any, groups: tuple[int, ...], beyond: int) -> Any:
+        """Groups of four lanes of both vectors, each plus the group so far beyond it."""
+        lanes = [4 * group + i for group in groups for i in range(4)]
+        return builder.add(picked(one, other, lanes), picked(one, other, [lane + 4 * beyond for lane in lanes]))
 
-    source, factors = begins(0), begins(2)
-    total = cgutils.alloca_once_value(builder, constant(sixteen, [0] * 16))
-    step = ir.Constant(count, 4)
-    with cgutils.for_range_slice(builder, ir.Constant(count, 0), given[4], step, intp=count) as (k, _):
-        place = builder.bitcast(builder.gep(source, [builder.mul(k, step)]), ir.VectorType(byte, 16).as_pointer())
-        four_pixels = builder.zext(builder.load(place, align=1), sixteen)
-        four_weights = builder.load(builder.bitcast(builder.gep(factors, [k]), four.as_pointer()), align=4)
-        products = builder.mul(four_pixels, picked(four_weights, [i // 4 for i in range(16)]))
-        builder.store(builder.add(builder.load(total), products), total)
-    lanes = builder.load(total)
-    for half in (8, 4):
-        lanes = builder.add(picked(lanes, list(range(half))), picked(lanes, list(range(half, 2 * half))))
-    lanes = builder.ashr(builder.add(lanes, constant(four, [1 << (_BITS - 1)] * 4)), constant(four, [_BITS] * 4))
-    zero, most = constant(four, [0] * 4), constant(four, [255] * 4)
-    lanes = builder.select(builder.icmp_signed("<", lanes, zero), zero, lanes)
-    lanes = builder.select(builder.icmp_signed(">", lanes, most), most, lanes)
-    return builder.bitcast(builder.trunc(lanes, ir.VectorType(byte, 4)), word)
+    totals = [cgutils.alloca_once_value(builder, constant(0)) for _ in range(4)]
+    with cgutils.for_range_slice(builder, ir.Constant(count, 0), n, ir.Constant(count, 4), intp=count) as (k, _):
+        place = builder.gep(weights, [builder.add(weight, k)])
+        four_weights = builder.load(builder.bitcast(place, four.as_pointer()), align=4)
+        spread = picked(four_weights, four_weights, [i // 4 for i in range(16)])
+        place = builder.add(first, builder.mul(k, ir.Constant(count, 4)))
+        for total in totals:
+            source = builder.bitcast(builder.gep(pixels, [place]), bytes_.as_pointer())
+            four_pixels = builder.zext(builder.load(source, align=1), sixteen)
+            builder.store(builder.add(builder.load(total), builder.mul(four_pixels, spread)), total)
+            place = builder.add(place, step)
+    a, b, c, d = (builder.load(total) for total in totals)
+    lanes = paired(paired(a, b, (0, 1, 4, 5), 2), paired(c, d, (0, 1, 4, 5), 2), (0, 2, 4, 6), 1)
+    lanes = builder.ashr(builder.add(lanes, constant(1 << (_BITS - 1))), constant(_BITS))
+    lanes = builder.select(builder.icmp_signed("<", lanes, constant(0)), constant(0), lanes)
+    lanes = builder.select(builder.icmp_signed(">", lanes, constant(255)), constant(255), lanes)
+    found = builder.bitcast(builder.trunc(lanes, bytes_), four)
+    for i in range(4):
+        target = builder.bitcast(builder.gep(out, [to]), word.as_pointer())
+        builder.store(builder.extract_element(found, ir.Constant(word, i)), target, align=1)
+        to = builder.add(to, to_step)
+    return context.get_dummy_value()
 
 
 @_compiled
-def _across(pixels: Any, at: int, stride: int, side: Any, out: Any) -> None:
-    """Each row of RGBX pixels, the first at byte `at`, to RGB in a row of `out`, uint8 [rows, 3 n]."""
+def _across(pixels: Any, at: int, stride: int, side: Any, rows: int, out: Any) -> int:
+    """Each row of RGBX pixels, the first at byte `at`, to RGB in a row of `out`; the bytes from row to row.
+
+    A pixel is written as four bytes, the last of which the next pixel covers: so a row has four bytes to spare.
+    """
     starts, counts, table = side
-    weights = table.reshape(-1)
-    for y in range(len(out)):
+    weights, m = table.reshape(-1), 3 * len(starts) + 4
+    y = 0
+    while y < rows:
+        together = rows - y >= 4
+        step, to_step = (stride, m) if together else (0, 0)  # a last row alone four times: as one row
         for x in range(len(starts)):
-            found = _weighed(pixels, at + y * stride + 4 * starts[x], weights, x * table.shape[1], counts[x])
-            out[y, 3 * x] = found & 255
-            out[y, 3 * x + 1] = (found >> 8) & 255
-            out[y, 3 * x + 2] = (found >> 16) & 255
+            first = (at + y * stride + 4 * starts[x], step)
+            _weighed(pixels, first, weights, (x * table.shape[1], np.int64(counts[x])), out, (y * m + 3 * x, to_step))
+        y += 4 if together else 1
+    return m
 
 
 @_compiled
@@ -218,8 +246,7 @@ def _extent(side: Any) -> tuple[int, int]:
 @_compiled
 def _columns_then_rows(pixels: Any, width: int, height: int, across: Any, down: Any, spare: Any, out: Any) -> None:
     first, end = _extent(down)
-    m = out.shape[1]
-    _across(pixels, 4 * width * first, 4 * width, across, spare[: (end - first) * m].reshape(end - first, m))
+    m = _across(pixels, 4 * width * first, 4 * width, across, end - first, spare)
     _down(spare, -first * m, m, end - 1, down, out)
 
 
@@ -228,4 +255,8 @@ def _rows_then_columns(pixels: Any, width: int, height: int, across: Any, down: 
     first, end = _extent(across)
     n, m = len(out), 4 * (end - first)
     _down(pixels, 4 * first, 4 * width, height - 1, down, spare[: n * m].reshape(n, m))
-    _across(spare, -4 * first, m, across, out)
+    rows = spare[n * m :]
+    step = _across(spare, -4 * first, m, across, n, rows)
+    for y in range(n):
+        for x in range(out.shape[1]):
+            out[y, x] = rows[y * step + x]

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from topfive.loading.augment import cut_canvas
+from topfive.loading.augment import box_sides
 from topfive.loading.canvas import Canvas
 from topfive.loading.decode import decode_image, paint
+from topfive.loading.headers import read_header
 from topfive.records import View
 
 FILTERS = {
@@ -42,20 +43,27 @@ def apply_view(picture: bytes | NDArray[np.uint8], view: View) -> NDArray[np.uin
 
 
 def _exact(picture: bytes | NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
-    from topfive.loading.resample import Side, lay, resample
+    from topfive.loading.resample import Side, lay, reads, resample
+
+    crop, method = view.crop_px, view.interpolation
+
+    def sides(width: int, height: int) -> tuple[Side, Side]:
+        wide, high = resized(width, height, view)
+        return (
+            Side(0.0, float(width), wide, _centred(wide, crop), crop),
+            Side(0.0, float(height), high, _centred(high, crop), crop),
+        )
 
     if isinstance(picture, bytes):
-        paint(picture, _CANVAS)
+        header = read_header(picture)
+        columns, rows = sides(header.width, header.height)
+        (left, right), (top, bottom) = reads(columns, header.width, method), reads(rows, header.height, method)
+        paint(picture, header, _CANVAS, (left, top, right, bottom))
     else:
         lay(picture, _CANVAS)
-    width, height = resized(_CANVAS.width, _CANVAS.height, view)
-    crop = view.crop_px
+        columns, rows = sides(_CANVAS.width, _CANVAS.height)
     out = np.empty((crop, crop, 3), dtype=np.uint8)
-    columns, rows = (
-        Side(0.0, float(size), wanted, _centred(wanted, crop), crop)
-        for size, wanted in ((_CANVAS.width, width), (_CANVAS.height, height))
-    )
-    resample(_CANVAS, columns, rows, view.interpolation, out)
+    resample(_CANVAS, columns, rows, method, out)
     return out
 
 
@@ -64,11 +72,17 @@ def cut_file(data: bytes, view: View, box: NDArray[np.float64], mirrored: bool, 
 
     Both decoders of the view give the same pixels but for the decoding itself, as with `apply_view`.
     """
-    if view.decoder == "exact" and view.interpolation != "nearest":
-        paint(data, _CANVAS)
-        cut_canvas(_CANVAS, box, mirrored, view.interpolation, out)
-        return
     height, width, _ = out.shape
+    if view.decoder == "exact" and view.interpolation != "nearest":
+        from topfive.loading.resample import reads, resample
+
+        header = read_header(data)
+        columns, rows = box_sides(box, width, height)
+        left, right = reads(columns, header.width, view.interpolation)
+        top, bottom = reads(rows, header.height, view.interpolation)
+        paint(data, header, _CANVAS, (left, top, right, bottom))
+        resample(_CANVAS, columns, rows, view.interpolation, out, mirrored=mirrored)
+        return
     found = decode_image(data, view.decoder).resize((width, height), FILTERS[view.interpolation], box=tuple(box))
     out[:] = np.asarray(found)[:, ::-1] if mirrored else np.asarray(found)
 

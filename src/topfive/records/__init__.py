@@ -6,11 +6,12 @@ from topfive.records.claim import Claim, Published
 from topfive.records.class_list import UNKNOWN, ClassList
 from topfive.records.datasheet import Balance, Copies, Datasheet, Doubt, Shares, SplitFacts, Spread, ValueCount
 from topfive.records.digests import digest_json, digest_parts
-from topfive.records.durable import new_folder, replacing, require_new, room_for, write_text
+from topfive.records.durable import disk_failed, new_folder, replacing, require_new, room_for, write_text
 from topfive.records.errors import BadInput, WorkFailed, unreadable
 from topfive.records.finding import Finding, read_findings, write_findings
 from topfive.records.growing import growing_folder, grown_bytes, held_folder
 from topfive.records.manifest import COLUMNS, SPLITS, Dataset, Manifest
+from topfive.records.mapped import in_blocks, lay_down, mapped
 from topfive.records.numbered import duration, numbered
 from topfive.records.predictions import Predictions
 from topfive.records.progress import Progress, counted, silent
@@ -62,10 +63,14 @@ __all__ = [
     "counted",
     "digest_json",
     "digest_parts",
+    "disk_failed",
     "duration",
     "growing_folder",
     "grown_bytes",
     "held_folder",
+    "in_blocks",
+    "lay_down",
+    "mapped",
     "new_folder",
     "numbered",
     "read_findings",
@@ -74,7 +79,7 @@ __all__ = [
     "room_for",
     "silent",
     "text_keys",
-    "write_findings",
     "unreadable",
+    "write_findings",
     "write_text",
 ]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from topfive.records.errors import BadInput
+from topfive.records.errors import BadInput, WorkFailed
 
 
 def sync_folder(folder: Path) -> None:
@@ -24,33 +24,59 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FAILED = _FULL | {errno.EIO, errno.EFBIG, errno.ENXIO, errno.ESTALE}
+"""What a disk says that does not hold what it is given: no mistake in a name, and nothing that a person typed."""
+
+
+class _NoPlace(BadInput):
+    def __init__(self, target: Path, number: int | None, words: str) -> None:
+        self.number, self.words = number, words
+        super().__init__(f"cannot be written ({words})", where=target, fix="Name another place")
+
+
+class _DiskFailed(WorkFailed):
+    def __init__(self, target: Path, number: int | None, words: str) -> None:
+        self.number, self.words = number, words
+        what, fix = "the disk failed", "See to the disk"
+        if number in _FULL:
+            what, fix = "the disk is full", "Make room there"
+        elif number in (errno.EROFS, errno.EACCES, errno.EPERM):
+            what, fix = "the place takes no more writing", "Make it writable again"
+        again = "or name another disk, and give the same command again"
+        super().__init__(f"{target}: cannot be written: {what} ({words}). {fix}, {again}")
+
+
+def disk_failed(error: BaseException | None) -> bool:
+    """Whether an error is a disk's own: it is full, a quota is used up, or it is worn out."""
+    return isinstance(error, OSError) and error.errno in _FAILED
+
+
 @contextmanager
 def place_for(target: Path) -> Iterator[None]:
-    """A place that cannot be written to is a mistake in its name; what fails later is not."""
+    """A place that cannot be written to is a mistake in its name; what fails later is not, nor is a full disk."""
     try:
         yield
     except OSError as error:
-        raise BadInput(f"cannot be written ({error.strerror})", where=target, fix="Name another place") from error
-
-
-class _FullDisk(BadInput):
-    def __init__(self, target: Path, words: str) -> None:
-        self.words = words
-        fix = "Make room there, or name another disk, and give the same command again"
-        super().__init__(f"cannot be written: the disk is full ({words})", where=target, fix=fix)
+        if disk_failed(error):
+            raise _DiskFailed(target, error.errno, error.strerror or str(error)) from error
+        raise _NoPlace(target, error.errno, error.strerror or str(error)) from error
 
 
 @contextmanager
 def room_for(target: Path) -> Iterator[None]:
-    """A full disk, or a quota used up, raises BadInput about `target`, whichever file of it was being written."""
+    """Raise WorkFailed about `target` where the disk fails under work that is begun, whichever file was being written:
+    it is full, a quota is used up, it takes no more writing, or is worn out."""
     try:
         yield
-    except _FullDisk as error:
-        raise _FullDisk(target, error.words) from error
+    except (_DiskFailed, _NoPlace) as error:
+        raise _DiskFailed(target, error.number, error.words) from error
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        # NumPy counts bytes where a disk takes no more of them, and gives no number.
+        number = errno.ENOSPC if error.errno is None and "requested and" in str(error) else error.errno
+        if number not in _FAILED and number != errno.EROFS:
             raise
-        raise _FullDisk(target, os.strerror(error.errno)) from error
+        raise _DiskFailed(target, number, os.strerror(number)) from error
 
 
 @contextmanager
@@ -58,7 +84,8 @@ def replacing(target: Path) -> Iterator[Path]:
     """Yield a path beside `target` to write to; on success it is synced and renamed over `target`.
 
     On any exception the part file is removed and `target` is as it was. A sync that fails is fatal:
-    it is never retried, since the kernel may have dropped the pages.
+    it is never retried, since the kernel may have dropped the pages. Raises BadInput for a place that cannot be
+    written, WorkFailed where the disk is full or fails.
     """
     target = Path(target)
     if target.is_dir():
@@ -73,9 +100,9 @@ def replacing(target: Path) -> Iterator[Path]:
             yield part
             with part.open("rb+") as written:
                 os.fsync(written.fileno())
-        part.chmod(0o666 & ~_umask())
-        part.replace(target)
-        sync_folder(target.parent)
+            part.chmod(0o666 & ~_umask())
+            part.replace(target)
+            sync_folder(target.parent)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
@@ -91,8 +118,9 @@ def require_new(target: Path) -> None:
 def new_folder(target: Path) -> Iterator[Path]:
     """Yield an empty folder beside `target` to fill; on success its files are synced and it takes the name.
 
-    Raises BadInput where `target` exists and is not an empty folder. Nothing half-written is left behind: not by an
-    exception, and what a killed process left is removed by the next one that makes the same folder.
+    Raises BadInput where `target` exists and is not an empty folder, WorkFailed where the disk is full or fails.
+    Nothing half-written is left behind: not by an exception, and what a killed process left is removed by the next one
+    that makes the same folder.
     """
     target = Path(target)
     require_new(target)
@@ -109,11 +137,11 @@ def new_folder(target: Path) -> Iterator[Path]:
                 else:
                     sync_folder(path)
             sync_folder(part)
-        part.chmod(0o777 & ~_umask())
-        if target.exists():
-            target.rmdir()
-        part.rename(target)
-        sync_folder(target.parent)
+            part.chmod(0o777 & ~_umask())
+            if target.exists():
+                target.rmdir()
+            part.rename(target)
+            sync_folder(target.parent)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from topfive.records.durable import place_for, require_new, sync_folder, write_text
+from topfive.records.durable import place_for, require_new, room_for, sync_folder, write_text
 from topfive.records.errors import BadInput
 
 _KEY = ".making"
@@ -21,7 +21,7 @@ def growing_folder(target: Path, key: str) -> Iterator[Path]:
 
     On success it takes the name. On an exception or a kill it stays, and the same work goes on in it: each file in it
     must be whole or absent (`replacing`). Work of another key is thrown away. Raises BadInput where `target` is not
-    new, and where another process is making it.
+    new, and where another process is making it; WorkFailed where the disk is full or fails.
     """
     target = Path(target)
     require_new(target)
@@ -35,16 +35,17 @@ def growing_folder(target: Path, key: str) -> Iterator[Path]:
         if target.exists() and any(target.iterdir()):  # another process ended since
             part.rmdir()
             require_new(target)
-        _begin(part, key)
-        yield part
-        for folder in (part, *(path for path in part.rglob("*") if path.is_dir())):
-            sync_folder(folder)
-        (part / _KEY).unlink()
-        sync_folder(part)
-        if target.exists():
-            target.rmdir()
-        part.rename(target)
-        sync_folder(target.parent)
+        with room_for(target):
+            _begin(part, key)
+            yield part
+            for folder in (part, *(path for path in part.rglob("*") if path.is_dir())):
+                sync_folder(folder)
+            (part / _KEY).unlink()
+            sync_folder(part)
+            if target.exists():
+                target.rmdir()
+            part.rename(target)
+            sync_folder(target.parent)
     finally:
         os.close(handle)
 
@@ -53,7 +54,7 @@ def growing_folder(target: Path, key: str) -> Iterator[Path]:
 def held_folder(folder: Path) -> Iterator[None]:
     """Make a folder where it is missing, hold it against other processes, and remove what a killed one half wrote.
 
-    Raises BadInput where another process holds it, and where it cannot be made.
+    Raises BadInput where another process holds it, and where it cannot be made; WorkFailed where the disk fails.
     """
     with place_for(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -61,8 +62,9 @@ def held_folder(folder: Path) -> Iterator[None]:
     try:
         if not _held(handle):
             raise BadInput("is being written by another process", where=folder, fix="Wait for it")
-        _clear(folder)
-        yield
+        with room_for(folder):
+            _clear(folder)
+            yield
     finally:
         os.close(handle)
 

@@ -147,14 +147,9 @@ class Manifest:
 
     def take(self, rows: NDArray[np.integer[Any]] | NDArray[np.bool_]) -> Manifest:
         """The rows at these positions, or where this mask is true."""
-        positions = np.flatnonzero(rows) if rows.dtype == bool else rows
+        positions = np.flatnonzero(rows) if rows.dtype == bool else np.asarray(rows, dtype=np.int64)
         if isinstance(self.source, StoredTable) and len(positions) and (np.diff(positions) > 0).all():
-            parts, start = [], 0
-            for batch in self.batches():
-                low, high = np.searchsorted(positions, (start, start + len(batch)))
-                parts.append(batch.take(pa.array(positions[low:high] - start)))
-                start += len(batch)
-            return Manifest(pa.concat_tables(parts), self.classes)
+            return Manifest(self.source.take(positions), self.classes)
         return Manifest(self.table.take(pa.array(positions)), self.classes)
 
     def with_column(self, name: str, values: Any) -> Manifest:

@@ -16,6 +16,7 @@ from topfive.records.class_list import ClassList
 from topfive.records.digests import digest_parts
 from topfive.records.durable import replacing
 from topfive.records.errors import BadInput, unreadable
+from topfive.records.mapped import in_blocks
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,16 @@ class Predictions:
         """Take the five best classes of each row; equal scores are ordered by class_index, so the answer is unique."""
         values = np.ascontiguousarray(logits, dtype=np.float32)
         k = min(5, values.shape[1])
-        # argmax names the first of equals; k passes of it take 0.1 s where a stable sort of 50,000 x 1,000 takes 2.9 s.
-        left = values.copy()
         top = np.empty((len(values), k), dtype=np.int32)
-        for place in range(k):
-            top[:, place] = left.argmax(axis=1)
-            np.put_along_axis(left, top[:, place : place + 1], -np.inf, axis=1)
-        scores = np.take_along_axis(values, top, axis=1)
+        scores = np.empty((len(values), k), dtype=np.float32)
+        # argmax names the first of equals; k passes of it take 0.1 s where a stable sort of 50,000 x 1,000 takes 2.9 s.
+        for rows, block in in_blocks(values):
+            left = block.copy()
+            for place in range(k):
+                best = left.argmax(axis=1)[:, None]
+                top[rows, place : place + 1] = best
+                scores[rows, place : place + 1] = np.take_along_axis(block, best, axis=1)
+                np.put_along_axis(left, best, -np.inf, axis=1)
         result = cls(tuple(ids), top, scores, classes, view, system, run, values if keep_logits else None)
         result.check()
         return result
@@ -76,8 +80,8 @@ class Predictions:
         if self.logits is not None and self.logits.shape != (n, len(self.classes)):
             raise BadInput(f"logits are {list(self.logits.shape)}, not [{n}, {len(self.classes)}]", where=where)
         for name, values in (("score", self.top_score), ("logit", self.logits)):
-            if values is not None and not np.isfinite(values).all():
-                row = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
+            row = -1 if values is None else _not_finite(values)
+            if row >= 0:
                 raise BadInput(
                     f"a {name} of image {self.ids[row]!r} is not a finite number",
                     where=where,
@@ -161,6 +165,15 @@ class Predictions:
         )
         result.check(path)
         return result
+
+
+def _not_finite(values: NDArray[np.float32]) -> int:
+    """The first row with a value that is no finite number, -1 where there is none."""
+    for rows, block in in_blocks(values):
+        bad = ~np.isfinite(block).all(axis=1)
+        if bad.any():
+            return int(rows.start) + int(bad.argmax())
+    return -1
 
 
 def read_ids(table: pa.Table, path: Path) -> tuple[str, ...]:

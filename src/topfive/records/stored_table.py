@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from topfive.records.errors import BadInput, unreadable
+from topfive.records.errors import unreadable
 
 Read = TypeVar("Read")
 
@@ -20,7 +22,8 @@ ROW_GROUP = 131_072
 
 
 class StoredTable:
-    """Reads like a `pyarrow.Table`. A column asked for by name is kept; `batches` keeps nothing.
+    """Reads like a `pyarrow.Table`. A column asked for by name is kept, and the row group that `take` read last;
+    `batches` keeps nothing.
 
     The file stays open, so that a new file under the same name changes nothing here. Reading raises BadInput naming
     the file where its bytes are damaged (each page has a checksum). Copies and pickles are tables in memory.
@@ -33,6 +36,7 @@ class StoredTable:
         self._file = file
         self._replaced = dict(replaced)
         self._kept: dict[str, pa.ChunkedArray] = {}
+        self._last: tuple[int, pa.Table] | None = None
         self._lock = lock
         # In memory every column may have empty cells; that these have none is the file's promise.
         self.schema: pa.Schema = pa.schema([entry.with_nullable(True) for entry in file.schema_arrow])
@@ -94,6 +98,22 @@ class StoredTable:
             rows = self._group(group, start, wanted)
             yield rows
             start += rows.num_rows
+
+    def take(self, positions: NDArray[np.integer[Any]]) -> pa.Table:
+        """The rows at these ascending positions: row groups without any are not read, and one is read once for all
+        that is taken of it in a row."""
+        parts = [self.schema.empty_table()]
+        start = 0
+        for group in range(self.n_row_groups):
+            end = start + int(self._file.metadata.row_group(group).num_rows)
+            low, high = np.searchsorted(positions, (start, end))
+            if low < high:
+                last = self._last
+                rows = last[1] if last and last[0] == group else self._group(group, start, self.column_names)
+                self._last = group, rows
+                parts.append(rows.take(pa.array(positions[low:high] - start)))
+            start = end
+        return pa.concat_tables(parts)
 
     def where(self, name: str, value: str) -> Iterator[pa.Table]:
         """The rows whose column `name` is `value`; of row groups without them no other column is read."""

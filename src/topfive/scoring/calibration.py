@@ -14,7 +14,7 @@ from topfive.records import BadInput
 from topfive.scoring.bootstrap import Statistic
 from topfive.scoring.intervals import wilson
 from topfive.scoring.marking import Marks
-from topfive.scoring.softmax import N_BINS, Softmax, bin_of, softmax
+from topfive.scoring.softmax import N_BINS, Scored, Softmax, bin_of, blocks_of, own_scores, softmax
 
 PROTOCOL = "calibration/1"
 """Confidence is the largest softmax probability. ECE: 15 bins of equal width, closed above, the mean over images of
@@ -24,7 +24,6 @@ differences, from 0 to 2. The temperature has the least NLL on a fifth of the im
 the seed; before and after are measured on the other four fifths."""
 
 FIT_SHARE = 0.2
-_ROWS = 256
 LEAST_FIT = 10
 """Fewer images to fit a temperature on, or to measure it on, and none is given."""
 BETA_RANGE = (0.02, 50.0)
@@ -118,9 +117,7 @@ class Calibration:
         return made
 
 
-def calibration(
-    marks: Marks, logits: NDArray[np.float32], *, seed: int = 0, soft: Softmax | None = None
-) -> Calibration:
+def calibration(marks: Marks, logits: Scored, *, seed: int = 0, soft: Softmax | None = None) -> Calibration:
     """Calibration of the images marked; `logits` [N, K] by row of the predictions, `soft` their softmax if known."""
     soft = softmax(logits, marks.rows) if soft is None else soft
     correct = marks.correct(1)
@@ -128,8 +125,7 @@ def calibration(
     found = reliability(confidence, correct)
     if (marks.n_labels > 1).any():
         return Calibration(found, confidence, correct, None, None, None, None)
-    mine = logits[marks.rows, marks.labels].astype(np.float64)
-    nll = np.maximum(0.0, soft.log_sum - mine)
+    nll = np.maximum(0.0, soft.log_sum - own_scores(logits, marks.rows, marks.labels))
     probability = np.exp(-nll)
     brier = np.maximum(0.0, soft.squares - 2 * probability + 1)
     return Calibration(
@@ -184,7 +180,7 @@ def held_out(ids: Sequence[str], seed: int, share: float = FIT_SHARE) -> NDArray
 
 
 def temperature(
-    marks: Marks, logits: NDArray[np.float32], nll: NDArray[np.float64], confidence: NDArray[np.float64], *, seed: int
+    marks: Marks, logits: Scored, nll: NDArray[np.float64], confidence: NDArray[np.float64], *, seed: int
 ) -> Temperature | None:
     """The temperature fitted on the images held out, measured on the others; None where either are too few."""
     fit = held_out(marks.ids, seed)
@@ -192,10 +188,10 @@ def temperature(
     chosen = np.flatnonzero(fit)
     if min(len(chosen), len(others)) < LEAST_FIT:
         return None
-    beta = best_beta(logits[marks.rows[chosen]], marks.labels[chosen])
+    beta = best_beta(logits, marks.labels[chosen], marks.rows[chosen])
     rows, correct = marks.rows[others], marks.correct(1)[others]
     soft = softmax(logits, rows, beta=beta, by_class=False)
-    after = soft.log_sum - beta * logits[rows, marks.labels[others]].astype(np.float64)
+    after = soft.log_sum - beta * own_scores(logits, rows, marks.labels[others])
     return Temperature(
         value=1.0 / beta,
         at_bound=beta in BETA_RANGE,
@@ -206,21 +202,22 @@ def temperature(
     )
 
 
-def best_beta(logits: NDArray[np.float32], labels: NDArray[np.int32]) -> float:
+def best_beta(logits: Scored, labels: NDArray[np.int32], rows: NDArray[np.int64] | None = None) -> float:
     """The factor of least NLL, within BETA_RANGE: NLL is convex in it, so its slope is brought to 0 by Newton's steps.
 
-    A step that leaves the bracket known is replaced by its middle. Raises BadInput where there is no image.
+    Label i is that of row `rows[i]` (of row i where None). A step that leaves the bracket known is replaced by its
+    middle. Raises BadInput where there is no image.
     """
-    if len(logits) == 0:
+    if len(labels) == 0:
         raise BadInput("has no image", where="temperature")
     low, high = BETA_RANGE
-    if _slope(logits, labels, low)[0] >= 0:
+    if _slope(logits, labels, low, rows)[0] >= 0:
         return low
-    if _slope(logits, labels, high)[0] <= 0:
+    if _slope(logits, labels, high, rows)[0] <= 0:
         return high
     beta = 1.0
     for _ in range(60):
-        slope, bend = _slope(logits, labels, beta)
+        slope, bend = _slope(logits, labels, beta, rows)
         low, high = (beta, high) if slope < 0 else (low, beta)
         step = beta - slope / bend if bend > 0 else 0.0
         after = step if low < step < high else (low * high) ** 0.5
@@ -230,17 +227,18 @@ def best_beta(logits: NDArray[np.float32], labels: NDArray[np.int32]) -> float:
     return beta
 
 
-def _slope(logits: NDArray[np.float32], labels: NDArray[np.int32], beta: float) -> tuple[float, float]:
+def _slope(
+    logits: Scored, labels: NDArray[np.int32], beta: float, rows: NDArray[np.int64] | None = None
+) -> tuple[float, float]:
     """The first and second derivative of the mean NLL by beta: E[z] - z of the label, and the variance of z."""
     slope = bend = 0.0
-    for start in range(0, len(logits), _ROWS):
-        block = logits[start : start + _ROWS]
-        block = block - block.max(axis=1, keepdims=True)
-        mine = block[np.arange(len(block)), labels[start : start + len(block)]]
+    for place, part in blocks_of(logits, rows):
+        block = part - part.max(axis=1, keepdims=True)
+        mine = block[np.arange(len(block)), labels[place]]
         weight = np.exp(block * np.float32(beta))
         weight /= weight.sum(axis=1, keepdims=True)
         mean = np.einsum("ij,ij->i", weight, block, dtype=np.float64)
         square = np.einsum("ij,ij,ij->i", weight, block, block, dtype=np.float64)
         slope += float((mean - mine).sum())
         bend += float((square - mean * mean).sum())
-    return slope / len(logits), bend / len(logits)
+    return slope / len(labels), bend / len(labels)

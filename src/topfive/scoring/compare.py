@@ -104,8 +104,8 @@ def compare(
     The two may have different classes, as long as both know the truth's.
     """
     check_metric(metric)
-    sides = tuple(mark(side, truth, where=name) for side, name in zip((first, second), where, strict=True))
-    a, b = (correct(marks, side, metric, name) for marks, side, name in zip(sides, (first, second), where, strict=True))
+    sides = mark(first, truth, where=where[0]), mark(second, truth, where=where[1])
+    a, b = correct(sides[0], first, metric, where[0]), correct(sides[1], second, metric, where[1])
     gained, lost = np.flatnonzero(a & ~b), np.flatnonzero(b & ~a)
     n = len(a)
     return Comparison(
@@ -131,15 +131,14 @@ def mcnemar(first_only: NDArray[np.integer[Any]], second_only: NDArray[np.intege
     """Two-sided exact p-values of discordant counts, element by element; 1 where nothing differs."""
     from scipy.special import bdtr
 
-    total = first_only + second_only
-    tail = bdtr(np.minimum(first_only, second_only).astype(np.float64), np.maximum(total, 1).astype(np.int64), 0.5)
-    return np.where(total == 0, 1.0, np.minimum(1.0, 2.0 * tail))
+    least, total = np.minimum(first_only, second_only), first_only + second_only
+    return np.asarray(np.minimum(1.0, 2.0 * bdtr(least.astype(np.float64), total.astype(np.int64), 0.5)))
 
 
 def require_one_view(views: Sequence[str | None], where: Sequence[str | Path]) -> None:
     """Raise BadInput where two of the views are known and differ: unlike preprocessing is compared on request only."""
     known = [(view, name) for view, name in zip(views, where, strict=True) if view is not None]
-    for view, name in known[1:]:
+    for view, name in known:
         if view != known[0][0]:
             raise BadInput(
                 f"has the view {view[:12]}, and {known[0][1]} has {known[0][0][:12]}: "
@@ -179,12 +178,12 @@ def _listed(
     rows: NDArray[np.int64],
     wrong: Marks,
     predictions: tuple[Predictions, Predictions],
-    sides: tuple[Marks, ...],
+    sides: tuple[Marks, Marks],
     truth: Truth,
 ) -> tuple[Differing, ...]:
     """The first LISTED of these images by falling score of the wrong side, equal scores by image_id."""
-    ids = np.array([wrong.ids[row] for row in rows], dtype=object)
-    rows = rows[np.lexsort((ids, -wrong.score[rows]))][:LISTED] if len(rows) else rows
+    ids = [wrong.ids[row] for row in rows]
+    rows = rows[np.lexsort((ids, -wrong.score[rows]))][:LISTED]
     kept = np.flatnonzero(truth.n_labels > 0)  # marks leave out images without a valid label
     names = [side.classes.wnids for side in predictions]
     return tuple(

@@ -37,8 +37,8 @@ def confusions(predictions: Predictions, truth: Truth, limit: int) -> tuple[Conf
     # By pair, then by falling score, then in the truth's order (lexsort is stable and sorts by its last key first).
     wrong = wrong[np.lexsort((-marks.score[wrong], marks.guess[wrong], given[wrong]))]
     pairs = np.stack([given[wrong], marks.guess[wrong]], axis=1)
-    starts = np.flatnonzero(np.r_[True, (pairs[1:] != pairs[:-1]).any(axis=1)]) if len(wrong) else wrong
-    groups = np.split(wrong, starts[1:])
+    ends = np.flatnonzero((pairs[1:] != pairs[:-1]).any(axis=1)) + 1
+    groups = np.split(wrong, ends)
     groups.sort(key=len, reverse=True)  # stable: equal counts stay in class order
     return tuple(
         Confusion(

@@ -38,9 +38,12 @@ class Reviewed:
     @property
     def labels(self) -> tuple[int, ...]:
         """What the image may be called by RULE."""
-        return {"given": (self.given,), "guessed": (self.guessed,), "both": (self.given, self.guessed)}.get(
-            self.outcome or "", ()
-        )
+        allowed: dict[str | None, tuple[int, ...]] = {
+            "given": (self.given,),
+            "guessed": (self.guessed,),
+            "both": (self.given, self.guessed),
+        }
+        return allowed.get(self.outcome, ())
 
 
 def read_reviews(path: Path, n_classes: int = 1000) -> tuple[Reviewed, ...]:

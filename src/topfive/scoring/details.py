@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import comb
 from pathlib import Path
@@ -21,7 +21,7 @@ from topfive.scoring.marking import Marks, mark, positions_of_classes
 from topfive.scoring.score import score
 from topfive.scoring.selective import Selective, selective, selective_statistic
 from topfive.scoring.severity import Severity, severity, severity_statistic
-from topfive.scoring.softmax import as_logits, softmax
+from topfive.scoring.softmax import Logits, Scored, as_logits, blocks_of, softmax
 from topfive.scoring.subtrees import Groups, Subtree, grouped_confusion, groups, subtrees
 
 NEEDS_LOGITS = "the predictions have no logits: predict with them kept"
@@ -101,8 +101,10 @@ def details(
     Raises BadInput as `score` does. `seed` draws the resamples and chooses what the temperature is fitted on.
     """
     scores = score(predictions, truth, restrict=restrict, where=where)
-    if restrict:
-        predictions = limited(predictions, truth)  # `score` has refused what has no logits
+    logits: Scored | None = predictions.logits
+    if restrict and predictions.logits is not None:  # `score` has refused what has none
+        order = classes_kept(predictions.classes, truth.classes).positions_in(predictions.classes)
+        logits, predictions = Logits(predictions.logits, order), limited(predictions, truth)
     marks = mark(predictions, truth, where=where)
     classes = by_class(marks, truth)
     refused: dict[str, str] = {}
@@ -118,7 +120,7 @@ def details(
         trees, confusion = subtrees(marks, hierarchy), grouped_confusion(marks, parts)
         scores.extra["hierarchical_error"] = list(found.hierarchical_error)
     scores.extra["flat_error"] = flat_error(marks)
-    sure, declined = _from_logits(predictions, marks, seed, refused)
+    sure, declined = _from_logits(logits, marks, seed, refused)
     intervals = _intervals(marks, found, sure, declined, seed, n_resamples)
     return Details(
         scores=scores,
@@ -137,19 +139,17 @@ def details(
 
 
 def limited(predictions: Predictions, truth: Truth) -> Predictions:
-    """The predictions among the truth's classes alone, in the model's order; needs logits."""
+    """The guesses among the truth's classes alone, in the model's order, without their logits, which it needs."""
     if predictions.logits is None:
         raise BadInput(NEEDS_LOGITS, where="predictions")
     kept = classes_kept(predictions.classes, truth.classes)
     order = kept.positions_in(predictions.classes)
-    return Predictions.from_logits(
-        predictions.ids,
-        predictions.logits[:, order],
-        kept,
-        view=predictions.view,
-        system=predictions.system,
-        run=predictions.run,
-    )
+    size = (len(predictions), min(5, len(kept)))
+    top, best = np.empty(size, dtype=np.int32), np.empty(size, dtype=np.float32)
+    for rows, block in blocks_of(Logits(predictions.logits, order)):
+        part = Predictions.from_logits(predictions.ids[rows], block, kept, keep_logits=False)
+        top[rows], best[rows] = part.top_index, part.top_score
+    return replace(predictions, top_index=top, top_score=best, classes=kept, logits=None)
 
 
 def classes_kept(model: ClassList, truth: ClassList, where: str | Path = "predictions") -> ClassList:
@@ -168,23 +168,26 @@ def flat_error(marks: Marks) -> list[float]:
 
 
 def chance(marks: Marks, n_classes: int) -> tuple[float, float]:
-    """Top-1 and top-5 error expected of guesses drawn at random without repeating one, over the images' label sets."""
+    """Top-1 and top-5 error expected of guesses drawn at random without repeating one, over the images' label sets.
+
+    As many are drawn as there are guesses.
+    """
     sizes, counts = np.unique(marks.n_labels, return_counts=True)
     levels = []
-    for k in (1, min(5, n_classes)):
+    for k in (1, min(5, n_classes, marks.n_guesses)):
         missed = [comb(n_classes - size, k) / comb(n_classes, k) for size in sizes.tolist()]
         levels.append(float(np.dot(missed, counts) / counts.sum()))
     return levels[0], levels[1]
 
 
 def _from_logits(
-    predictions: Predictions, marks: Marks, seed: int, refused: dict[str, str]
+    scores: Scored | None, marks: Marks, seed: int, refused: dict[str, str]
 ) -> tuple[Calibration | None, Selective | None]:
     """What needs probabilities; says in `refused` what cannot be had."""
-    if predictions.logits is None:
+    if scores is None:
         refused |= dict.fromkeys(("calibration", "selective"), NEEDS_LOGITS)
         return None, None
-    logits, undone = as_logits(predictions.logits)
+    logits, undone = as_logits(scores)
     soft = softmax(logits, marks.rows, by_class=bool((marks.n_labels == 1).all()))
     sure = calibration(marks, logits, seed=seed, soft=soft)
     if sure.nll is None:

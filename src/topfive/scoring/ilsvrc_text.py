@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from topfive.records import UNKNOWN, BadInput, ClassList, Scores, write_text
 from topfive.scoring.intervals import wilson
+from topfive.scoring.score import few_guesses
 
 PROTOCOL = "ilsvrc-flat/1"
 """`eval_flat.m` of the ILSVRC2012 development kit: over an image's labels the share that its first k guesses miss,
@@ -151,7 +152,7 @@ def score_submission(
     correct = [right[:, :1].any(axis=1), right.any(axis=1)]
     counts = np.stack([np.bincount(truth_index[m], minlength=len(classes)) for m in (np.ones(n, bool), *correct)], 1)
     top1, top5 = (int(np.count_nonzero(mask)) for mask in correct)
-    extra = {"flat_error": list(flat)}
+    extra = {"flat_error": list(flat)} | few_guesses(int((submission != 0).any(axis=0).sum()), len(classes))
     if cost is not None:
         extra["hierarchical_error"] = list(hierarchical_errors(index_of_id[submission], truth_index, cost, where))
     return Scores(

@@ -11,8 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from topfive.records import UNKNOWN, BadInput, ClassList, Predictions, Truth
+from topfive.records import UNKNOWN, BadInput, ClassList, Predictions, Truth, in_blocks
 from topfive.scoring.topk import rank_of_label
+
+_ROWS = 1_024
+"""Rows of logits cut to some classes at a time: 4 MB of 1,000 float32."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,15 @@ def _restricted(
             fix="Predict with logits kept, or score without --restrict",
         )
     whole = len(order) == len(predictions.classes)
-    logits = predictions.logits if whole else np.ascontiguousarray(predictions.logits[:, order])
-    best = logits.argmax(axis=1)  # argmax names the first of equals: the smaller class_index
-    return rank_of_label(logits, labels, rows), order[best], np.take_along_axis(logits, best[:, None], axis=1)[:, 0]
+    best = np.empty(len(predictions), dtype=np.int64)
+    score = np.empty(len(predictions), dtype=np.float32)
+    place = np.empty(len(labels), dtype=np.int32)
+    by_row = np.argsort(rows, kind="stable")
+    for part, block in in_blocks(predictions.logits, size=_ROWS):
+        logits = block if whole else np.ascontiguousarray(block[:, order])
+        first, last = np.searchsorted(rows, (part.start, part.stop), sorter=by_row)
+        mine = by_row[first:last]
+        place[mine] = rank_of_label(logits, labels[mine], rows[mine] - part.start)
+        best[part] = logits.argmax(axis=1)  # argmax names the first of equals: the smaller class_index
+        score[part] = logits[np.arange(len(logits)), best[part]]
+    return place, order[best], score

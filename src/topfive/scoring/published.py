@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from topfive.records import BadInput, Interval, Scores, View, unreadable
+from topfive.scoring.tables import is_number
 
 PROTOCOL = "published-place/1"
 """A result's place is one more than the number of rows that err less. Its tolerance is its own 95 % interval: rows
@@ -271,10 +272,7 @@ def _number(path: Path, line: int, fields: dict[str, str], name: str) -> float |
     text = (fields.get(name) or "").strip().replace(",", "")
     if not text:
         return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
+    value = float(text) if is_number(text) else float("nan")
     if not np.isfinite(value):
         raise BadInput(f"{name} is {text[:40]!r}, no number", where=path, row=f"line {line}")
     return value

@@ -99,9 +99,8 @@ def rank_systems(
     twice = next((name for place, name in enumerate(told) if name in told[:place]), None)
     if twice is not None:
         raise BadInput("stands twice", where=twice, fix="Name each predictions file once")
-    marks = [mark(side, truth, where=name) for side, name in zip(systems, told, strict=True)]
     results = np.stack(
-        [correct(marked, side, metric, name) for marked, side, name in zip(marks, systems, told, strict=True)]
+        [correct(mark(side, truth, where=name), side, metric, name) for side, name in zip(systems, told, strict=True)]
     )
     wrong = np.count_nonzero(~results, axis=1)
     order = np.argsort(wrong, kind="stable")
@@ -137,7 +136,7 @@ def holm(p_values: NDArray[np.float64], level: float = LEVEL) -> NDArray[np.bool
 
     The smallest p-value is held against level / m, the next against level / (m - 1), up to the first that fails.
     """
-    order = np.argsort(p_values, kind="stable")
+    order = np.argsort(p_values)  # equal ones pass or fail together, whichever stands first
     passed = p_values[order] <= level / np.arange(len(p_values), 0, -1)
     rejected = np.zeros(len(p_values), dtype=bool)
     rejected[order] = np.logical_and.accumulate(passed)
@@ -146,7 +145,7 @@ def holm(p_values: NDArray[np.float64], level: float = LEVEL) -> NDArray[np.bool
 
 def true_ranks(accuracy: Sequence[float]) -> list[tuple[int, int]]:
     """The ranks that each system truly holds: one, or all those that it shares with its exact equals."""
-    values = np.asarray(accuracy, dtype=np.float64)
+    values = np.asarray(accuracy)
     best = 1 + (values[None, :] > values[:, None]).sum(axis=1)
     worst = len(values) - (values[None, :] < values[:, None]).sum(axis=1)
     return list(zip(best.tolist(), worst.tolist(), strict=True))
@@ -184,7 +183,7 @@ def rank_coverage(
     An image is hard or easy for all systems alike: `correlation` in [0, 1) is that of the systems' normal deviates.
     """
     true = true_ranks(accuracy)
-    held = np.zeros(len(true), dtype=np.int64)
+    held = np.zeros(len(true))
     n_covered = width = 0
     for _ in range(n_trials):
         found = rank_intervals(simulated(accuracy, n_images, correlation, rng))
@@ -203,7 +202,7 @@ def simulated(
 
     shared = np.sqrt(correlation) * rng.standard_normal(n_images)
     own = np.sqrt(1 - correlation) * rng.standard_normal((len(accuracy), n_images))
-    return np.asarray(shared + own < ndtri(np.asarray(accuracy, dtype=np.float64))[:, None])
+    return np.asarray(shared + own < ndtri(np.asarray(accuracy))[:, None])
 
 
 def _only(correct: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from topfive.records import BadInput, Predictions, Scores, Truth
+from topfive.records import Predictions, Scores, Truth
 from topfive.scoring.intervals import wilson
 from topfive.scoring.marking import Marks, mark
 
 PROTOCOL = "ilsvrc-top5/1"
-"""An image counts as correct at k where any of its allowed labels is among the first k guesses; images without a
-valid label are left out and counted as dropped; intervals are Wilson's 95 %."""
+"""An image counts as correct at k where any of its allowed labels is among the first k guesses, of however many there
+are; images without a valid label are left out and counted as dropped; intervals are Wilson's 95 %."""
 
 
 def score(
@@ -23,17 +23,11 @@ def score(
 
     The truth's classes may be all of the model's or some of them; the guesses then still come from all of the model's
     classes, unless `restrict` limits them to the truth's (this needs logits, and `restricted` says so). `per_class`
-    counts an image under each of its allowed labels and lists the classes that have images. Raises BadInput on missing,
-    unknown or repeated ids, on classes that the model lacks, and on fewer guesses than five (or than all classes).
+    counts an image under each of its allowed labels and lists the classes that have images. Fewer guesses than five (or
+    than all classes) count as they are, as short lines do in ILSVRC's kit: `extra` then has `n_guesses` and
+    `top5_rule`. Raises BadInput on missing, unknown or repeated ids, and on classes that the model lacks.
     """
     marks = mark(predictions, truth, restrict=restrict, where=where)
-    need = min(5, len(truth.classes if restrict else predictions.classes))
-    if marks.n_guesses < need:
-        raise BadInput(
-            f"hold {marks.n_guesses} guesses an image, and top-5 error needs {need}",
-            where=where,
-            fix="Predict anew and keep the five best classes",
-        )
     n = len(marks.ids)
     top1, top5 = (int(np.count_nonzero(marks.correct(k))) for k in (1, 5))
     return Scores(
@@ -51,7 +45,16 @@ def score(
         dropped=marks.dropped,
         restricted=restrict,
         per_class=_per_class(marks, truth),
+        extra=few_guesses(marks.n_guesses, len(truth.classes if restrict else predictions.classes)),
     )
+
+
+def few_guesses(n_guesses: int, n_classes: int) -> dict[str, Any]:
+    """What a result says where there are fewer guesses an image than five, or than all classes; else nothing."""
+    if n_guesses >= min(5, n_classes):
+        return {}
+    said = "1 guess an image is" if n_guesses == 1 else f"{n_guesses} guesses an image are"
+    return {"n_guesses": n_guesses, "top5_rule": f"{said} all there is: top-5 error counts that, as ILSVRC's kit does"}
 
 
 def _per_class(marks: Marks, truth: Truth) -> dict[str, tuple[int, int, int]]:

@@ -64,7 +64,7 @@ def severity(marks: Marks, top_index: NDArray[np.int32], hierarchy: Hierarchy) -
     made = guesses != UNKNOWN
     least = np.minimum.accumulate(np.where(made, cost, 255), axis=1)
     n_guesses = made.cumsum(axis=1)
-    each = np.where(made, cost, 0).cumsum(axis=1, dtype=np.int64) / np.maximum(n_guesses, 1)
+    each = np.where(made, cost, 0).cumsum(axis=1) / np.maximum(n_guesses, 1)
     mean, histogram = _over_wrong(first[wrong])
     trimmed_mean, trimmed_histogram = _over_wrong(trimmed[wrong])
     return Severity(

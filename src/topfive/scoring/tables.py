@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from topfive.records import BadInput, ClassList, Predictions, unreadable
+from topfive.records import BadInput, ClassList, Predictions, in_blocks, unreadable
 
 MAX_CSV_BYTES = 4 << 30
 _KEY = "image_id"
 _GUESS = re.compile(r"(?:class|guess|top|prediction)_?([1-9])?")
 _COUNTED = re.compile(r"(?:logit|score|class|col)?_?([0-9]+)")
 _WNID = re.compile(r"n[0-9]{8}")
+_NUMBER = re.compile(r" *[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)? *")
+_STRANGE = re.compile(r"[^-+.,eE0-9 ]")
 _ORDER_FIX = "Say what each column is: --order CLASSES, a classes.tsv or one wnid, name or ILSVRC2012_ID a line"
 
 
@@ -163,7 +165,7 @@ def read_table(path: Path, known: ClassList, order: ClassList | None = None) -> 
         classes = _named(columns, path, known if order is None else order, in_header=True)
         if order is not None and classes.wnids != order.wnids:
             raise _other_order(path, classes, order)
-    return _from_logits(path, ids, _numbers(path, rows, len(columns)), classes, first=2)
+    return _from_logits(path, ids, _numbers(path, rows, header), classes, first=2)
 
 
 def _other_order(path: Path, classes: ClassList, order: ClassList) -> BadInput:
@@ -198,14 +200,27 @@ def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
     return header, rows[1:]
 
 
-def _numbers(path: Path, rows: list[list[str]], k: int) -> NDArray[np.float32]:
-    values = np.empty((len(rows), k), dtype=np.float32)
+def _numbers(path: Path, rows: list[list[str]], header: Sequence[str]) -> NDArray[np.float32]:
+    """The cells as numbers: what Python takes for one besides (`1_000`, `infinity`, other scripts' digits) is none."""
+    values = np.empty((len(rows), len(header) - 1), dtype=np.float32)
     for i, row in enumerate(rows):
         try:
-            values[i] = row[1:]
+            if _STRANGE.search(",".join(row[1:])):  # one search a row: one a cell takes 20 times as long as reading it
+                raise ValueError
+            with np.errstate(over="ignore"):  # what is too large becomes infinity, which is refused
+                values[i] = row[1:]
         except ValueError as error:
-            raise BadInput(f"has a cell that is no number ({error})", where=path, row=i + 2) from error
+            at = next(at for at, cell in enumerate(row[1:], start=1) if not is_number(cell))
+            place = f"row {i + 2}, column {header[at][:60]!r}"
+            raise BadInput(
+                f"{row[at][:40]!r} is no number", where=path, row=place, fix="Write it as 1.5 or 2e-3"
+            ) from error
     return values
+
+
+def is_number(text: str) -> bool:
+    """Whether a cell is a plain decimal number, maybe with an exponent, maybe between spaces."""
+    return _NUMBER.fullmatch(text) is not None
 
 
 def _from_logits(
@@ -213,21 +228,24 @@ def _from_logits(
 ) -> Predictions:
     """Predictions of finite logits and of ids that stand once; `first` is the row of the file that holds image 0."""
     _once(path, ids, first)
-    finite = np.isfinite(logits).all(axis=1)
-    if not finite.all():
-        row = int(np.flatnonzero(~finite)[0])
-        raise BadInput(
-            f"a logit of image {ids[row]!r} is not a finite number",
-            where=path,
-            row=row + first,
-            fix="Predict it anew: NaN and infinity cannot be ranked",
-        )
+    for place, block in in_blocks(logits):
+        bad = ~np.isfinite(block).all(axis=1)
+        if bad.any():
+            row = int(place.start) + int(bad.argmax())
+            raise BadInput(
+                f"a logit of image {ids[row]!r} is not a finite number",
+                where=path,
+                row=row + first,
+                fix="Predict it anew: NaN and infinity cannot be ranked",
+            )
     return Predictions.from_logits(tuple(ids), logits, classes)
 
 
 def _once(path: Path, ids: Sequence[str], first: int) -> None:
     known: dict[str, int] = {}
     for row, image_id in enumerate(ids, start=first):
+        if not image_id.strip():
+            raise BadInput("has no image_id", where=path, row=row, fix="Name the image of each row")
         if known.setdefault(image_id, row) != row:
             raise BadInput(f"image_id {image_id!r} stands twice (first in row {known[image_id]})", where=path, row=row)
 

@@ -21,5 +21,6 @@ def write(contents: Contents, stage: Staging) -> None:
         for name in stage.names
         if name.endswith(".parquet")
     ]
-    about = describe_parquet(contents.name, contents.dataset.about, contents.manifest, files)
+    schema = parquet.table_schema(contents)
+    about = describe_parquet(contents.name, contents.dataset.about, contents.manifest, schema, files)
     stage.blob("dataset.json", (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode())

@@ -18,16 +18,14 @@ TITLE = "Parquet files with the pictures in them"
 NEEDS_LABELS = False
 _ROW_GROUP = 100
 """Pictures a row group, as the Hub writes them: about 10 MB of ImageNet, so that a reader may take a few."""
-_TYPES = {
-    pa.string(): "string",
-    pa.bool_(): "bool",
-    pa.int8(): "int8",
-    pa.int16(): "int16",
-    pa.int32(): "int32",
-    pa.int64(): "int64",
-    pa.float32(): "float32",
-    pa.float64(): "float64",
+_HUB_NAMES = {
+    "halffloat": "float16",
+    "float": "float32",
+    "double": "float64",
+    "date32[day]": "date32",
+    "date64[ms]": "date64",
 }
+"""What the Hub calls types that Arrow writes otherwise."""
 _IMAGE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
 
 
@@ -45,22 +43,34 @@ def write(contents: Contents, stage: Staging) -> None:
 
 
 def table_schema(contents: Contents) -> pa.Schema:
-    """The columns, with the Hub's description of them as metadata. A user column of another kind than text, number or
-    truth value becomes text."""
+    """The columns in their own types, with the Hub's description of them as metadata. A user column that the Hub cannot
+    describe (a map, a union) becomes text."""
     fields = {"image": _IMAGE, "label": pa.int64()}
     for entry in contents.facts.schema:
-        if entry.name not in ("class_index", "image", "label"):
-            fields[entry.name] = entry.type if entry.type in _TYPES else pa.string()
-    features: dict[str, Any] = {
-        name: {"dtype": _TYPES[kind], "_type": "Value"} for name, kind in fields.items() if kind in _TYPES
-    }
+        if entry.name != "class_index":
+            fields[entry.name] = pa.string() if _feature(entry.type) is None else entry.type
+    features: dict[str, Any] = {name: _feature(kind) for name, kind in fields.items()}
     features["image"] = {"_type": "Image"}
     features["label"] = {"names": list(contents.classes.wnids), "_type": "ClassLabel"}
     told = {
         "huggingface": json.dumps({"info": {"features": features}}),
         "topfive.class_list": contents.classes.to_json(),
+        **(contents.facts.schema.metadata or {}),
     }
     return pa.schema(list(fields.items()), metadata=told)
+
+
+def _feature(kind: pa.DataType) -> Any:
+    """The Hub's description of a type, None where it has none."""
+    if pa.types.is_struct(kind):
+        inner = {entry.name: _feature(entry.type) for entry in kind}
+        return inner if inner and None not in inner.values() else None
+    if pa.types.is_list(kind):
+        inner = _feature(kind.value_type)
+        return inner and {"feature": inner, "_type": "Sequence"}
+    if pa.types.is_nested(kind) or pa.types.is_dictionary(kind):
+        return None
+    return {"dtype": _HUB_NAMES.get(str(kind), str(kind)), "_type": "Value"}
 
 
 def _write_shard(contents: Contents, rows: NDArray[np.int64], schema: pa.Schema, path: Path) -> None:
@@ -78,7 +88,7 @@ def _write_shard(contents: Contents, rows: NDArray[np.int64], schema: pa.Schema,
             }
             for name in schema.names:
                 if name not in columns:
-                    kept = known.schema.field(name).type in _TYPES
+                    kept = known.schema.field(name).type == schema.field(name).type
                     columns[name] = known[name] if kept else [_text(value) for value in known[name].to_pylist()]
             writer.write_table(pa.table(columns, schema=schema), row_group_size=_ROW_GROUP)
 

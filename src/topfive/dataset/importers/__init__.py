@@ -32,8 +32,12 @@ class Importer(Protocol):
         """The pictures, classes and left-out files; `into` is the dataset folder while it is made."""
 
 
+def importer(name: str) -> Importer:
+    """The importer of this name."""
+    return cast(Importer, importlib.import_module(f"{__name__}.{name}"))
+
+
 def importers() -> tuple[Importer, ...]:
     """All importers in the order in which they are asked."""
     names = [module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")]
-    found = [cast(Importer, importlib.import_module(f"{__name__}.{name}")) for name in names]
-    return tuple(sorted(found, key=lambda importer: importer.ORDER))
+    return tuple(sorted(map(importer, names), key=lambda one: one.ORDER))

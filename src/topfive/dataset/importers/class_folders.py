@@ -63,11 +63,15 @@ def _above(source: Source) -> str:
 
 
 def _has_splits(source: Source, above: str) -> bool:
-    """Every top folder is named as a split and holds folders, no files (a class may be called `train` too)."""
+    """Every top folder is named as a split and holds folders, no pictures (a class may be called `train` too)."""
     folders = _folders(source, above)
     tops = {folder for folder in folders if "/" not in folder}
     inner = {folder.partition("/")[0] for folder in folders if "/" in folder}
-    direct = {file.path.removeprefix(above).partition("/")[0] for file in source.files if _depth(file.path, above) == 2}
+    direct = {
+        file.path.removeprefix(above).partition("/")[0]
+        for file in source.files
+        if _depth(file.path, above) == 2 and has_picture_suffix(file.path) and not is_hidden(file.path)
+    }
     return bool(tops) and tops <= set(_SPLITS) and tops == inner and not direct
 
 

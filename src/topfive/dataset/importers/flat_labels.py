@@ -48,19 +48,19 @@ class _Row(NamedTuple):
 
 
 def recognises(source: Source) -> bool:
-    """It has one file that is named as labels are, pictures, and no picture in a folder of a class."""
-    return _labels(source) is not None and bool(_pictures(source))
+    """It has a file that is named as labels are, pictures, and no picture in a folder of a class."""
+    return bool(_labels(source)) and bool(_pictures(source))
 
 
 def read(source: Source, options: ImportOptions, into: Path, progress: Progress) -> Found:
     """Joined on the file name, with or without suffix or folder; a picture without a line is left out, as a problem.
 
-    Raises BadInput for a file of labels that cannot be read, a picture that stands in it with two labels, and where no
-    line fits any picture. With `options.classes` a number is a position in that list, and any other label one of it.
+    Raises BadInput for several files of labels none of which `options.labels` names, one that cannot be read, a picture
+    that stands in it with two labels, and where no line fits any picture. With `options.classes` a number is a position
+    in that list, and any other label one of it.
     """
     stated = None if options.classes is None else named_classes(read_class_keys(options.classes), options.classes)
-    file = _labels(source)
-    assert file is not None, "recognised by it"
+    file = _chosen(source, options.labels)
     by_name = _by_name(source)
     chosen: dict[str, _Row] = {}
     problems = list(source.problems)
@@ -112,15 +112,40 @@ def _placed(source: Source, row: _Row, stated: ClassList | None) -> _Row:
     )
 
 
-def _labels(source: Source) -> SourceFile | None:
-    """The one file of labels, or None."""
+def _chosen(source: Source, named: Path | None) -> SourceFile:
+    """The file of labels: the one that is named, by its path in the source or anywhere, else the only one there is."""
+    if named is not None:
+        inside = source.by_path.get(named.as_posix())
+        path = str(named.resolve())
+        inside = inside or next(
+            (file for file in source.files if not source.is_archive and file.container == path), None
+        )
+        if inside is None and not named.is_file():
+            raise BadInput("is not there", where=named, fix="Name a file, by its path here or in the source")
+        if not _pictures(source):
+            raise BadInput("has no pictures in one folder to label", where=source.root, fix="Leave --labels out")
+        return inside or SourceFile(named.name, path, 0, named.stat().st_size)
+    found = _labels(source)
+    if len(found) > 1:
+        names = [file.path for file in found]
+        raise BadInput(
+            f"has {len(found)} files that may hold its labels: {', '.join(names[:4])}{', ...' if names[4:] else ''}",
+            where=source.root,
+            fix=f"Name one by --labels {names[0]}, or join them into one with a column 'split'",
+        )
+    return found[0]
+
+
+def _labels(source: Source) -> list[SourceFile]:
+    """The files that are named as labels are; of several, a list of classes is none."""
     found = []
     for file in source.files:
         stem, dot, ending = file.path.rpartition("/")[2].lower().rpartition(".")
         fits = dot and ending in _ENDINGS and (stem in _NAMES or "label" in stem or "solution" in stem)
         if fits and file.path.count("/") <= 1 and not is_hidden(file.path):
             found.append(file)
-    return found[0] if len(found) == 1 else None
+    others = [file for file in found if file.path.rpartition("/")[2].lower().rpartition(".")[0] != "classes"]
+    return others if len(found) > 1 and others else found
 
 
 def _pictures(source: Source) -> list[SourceFile]:

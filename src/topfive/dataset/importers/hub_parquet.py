@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,12 @@ import pyarrow.parquet as pq
 
 from topfive.dataset.class_keys import read_class_keys
 from topfive.dataset.class_names import is_plain
+from topfive.dataset.contents import file_name
 from topfive.dataset.found import Found, FoundImage, Images, class_list, named_classes
 from topfive.dataset.options import ImportOptions
+from topfive.dataset.released import FIX, stated_facts
 from topfive.dataset.reports import Problem
-from topfive.dataset.shards import write_out, written
+from topfive.dataset.shards import Unpacked, write_out, written
 from topfive.dataset.source import Source, SourceFile
 from topfive.records import BadInput, ClassList, Progress
 
@@ -26,6 +28,8 @@ ORDER = 25
 _SPLIT = re.compile(r"(?:.*[-_./])?(train|validation|valid|val|test)(?:[-_./].*)?", re.IGNORECASE)
 _SPLITS = {"train": "train", "validation": "val", "valid": "val", "val": "val", "test": "test"}
 _LABELS = ("label", "labels", "wnid", "class", "category", "fine_label", "class_name")
+_PICTURES = ("image", "img", "picture", "image_bytes", "bytes", "jpg", "jpeg", "png")
+"""Names of columns that hold a picture's bytes without a struct around them."""
 _CLASS_LIST = b"topfive.class_list"
 _OWN = "image_id"
 _ROWS = 64
@@ -46,8 +50,9 @@ def recognises(source: Source) -> bool:
 def read(source: Source, options: ImportOptions, into: Path, progress: Progress) -> Found:
     """Pictures are written into the set; classes are the names that the file states for its numbers, else the texts.
 
-    A record a picture is held in memory: some hundred MB for a million. Raises BadInput for a damaged file, one without
-    pictures or labels, files whose labels are not of one kind, and numbers for which no names are stated.
+    Of files that `export` wrote all other columns are taken too. A record a picture is held in memory: some hundred MB
+    for a million. Raises BadInput for a damaged file, one without pictures or labels, files whose labels are not of one
+    kind, and numbers for which no names are stated.
     """
     files = _files(source)
     schema, counts = _schemas(files)
@@ -58,23 +63,38 @@ def read(source: Source, options: ImportOptions, into: Path, progress: Progress)
         *(Problem(f.path, "is no Parquet file: left out") for f in source.files if not _taken(f)),
     ]
     images: list[FoundImage] = []
-    done: dict[str, int] = {}
-    every: dict[str, list[tuple[SourceFile, int]]] = {}
-    for file, n in zip(files, counts, strict=True):
+    facts: list[pa.Table] | None = [] if _CLASS_LIST in (schema.metadata or {}) else None
+    done = 0
+    every: dict[str, list[SourceFile]] = {}
+    for file in files:
         match = _SPLIT.fullmatch(file.path.removesuffix(".parquet"))
-        every.setdefault(_SPLITS[match[1].lower()] if match else options.split, []).append((file, n))
+        every.setdefault(_SPLITS[match[1].lower()] if match else options.split, []).append(file)
     for split, parts in every.items():
-        rows = _rows(split, [file for file, _ in parts], stated, problems)
 
-        def counted(rows: Iterator[tuple[str, bytes, str | None]] = rows) -> Iterator[tuple[str, bytes, str | None]]:
-            for row in rows:
-                done["n"] = done.get("n", 0) + 1
-                progress("writing", done["n"], total, "images")
-                yield row
+        def told(n: int, before: int = done) -> None:
+            progress("writing", before + n, total, "images")
 
-        images += write_out(into, split, counted())
+        found = write_out(into, split, _told(_rows(split, parts, stated, problems, facts), told))
+        images, done = images + found, done + len(found)
     classes = stated or class_list([image.wnid for image in images if image.wnid is not None], source.root)
-    return Found(Images.one_by_one(images, classes), classes, tuple(problems), written(into))
+    known = _facts(schema, facts, files[0].container)
+    return Found(Images.one_by_one(images, classes, known), classes, tuple(problems), written(into))
+
+
+def _told(rows: Iterator[Unpacked], told: Callable[[int], None]) -> Iterator[Unpacked]:
+    for n, row in enumerate(rows, start=1):
+        told(n)
+        yield row
+
+
+def _facts(schema: pa.Schema, parts: list[pa.Table] | None, where: str) -> pa.Table | None:
+    if not parts:
+        return None
+    try:
+        whole = pa.concat_tables(parts)
+    except pa.ArrowException as error:
+        raise BadInput(f"has other columns than the files before it ({error})", where=where, fix=FIX) from error
+    return stated_facts(whole.replace_schema_metadata(schema.metadata), (), where)
 
 
 def _files(source: Source) -> list[SourceFile]:
@@ -104,7 +124,9 @@ def _schemas(files: list[SourceFile]) -> tuple[pa.Schema, list[int]]:
             raise BadInput(f"cannot be read as Parquet ({error})", where=file.container, fix="Get it again") from error
         picture, label = _picture_column(schema), _label_column(schema)
         if picture is None or label is None:
-            what = "no column of pictures (a struct with 'bytes')" if picture is None else "no column of labels"
+            what = (
+                "no column of pictures (a struct with 'bytes', or bytes)" if picture is None else "no column of labels"
+            )
             raise BadInput(
                 f"has {what}: it has {', '.join(schema.names)[:200]}",
                 where=file.container,
@@ -137,7 +159,8 @@ def _picture_column(schema: pa.Schema) -> str | None:
         inner = {one.name: one.type for one in field.type} if pa.types.is_struct(field.type) else {}
         if "bytes" in inner and any(fit(inner["bytes"]) for fit in fits):
             return str(field.name)
-    return None
+    plain = {field.name for field in schema if any(fit(field.type) for fit in fits[:2])}
+    return next((name for name in _PICTURES if name in plain), None)
 
 
 def _label_column(schema: pa.Schema) -> str | None:
@@ -182,35 +205,52 @@ def _classes(schema: pa.Schema, options: ImportOptions, where: str) -> ClassList
 
 
 def _rows(
-    split: str, files: list[SourceFile], stated: ClassList | None, problems: list[Problem]
-) -> Iterator[tuple[str, bytes, str | None]]:
-    """Name, file and class of each picture of a split; one without bytes, or whose label is none, is a problem."""
+    split: str,
+    files: list[SourceFile],
+    stated: ClassList | None,
+    problems: list[Problem],
+    facts: list[pa.Table] | None,
+) -> Iterator[Unpacked]:
+    """The pictures of a split; one without bytes, or whose label is none, is a problem. `facts` takes the columns
+    besides picture and label of those that are given, where they are wanted."""
     number = -1
+    names = _Names(split, plain=facts is None)
     for file in files:
         with pq.ParquetFile(file.container) as opened:
             picture, label = _picture_column(opened.schema_arrow), _label_column(opened.schema_arrow)
             own = _OWN if _OWN in opened.schema_arrow.names else None
             columns = [name for name in (picture, label, own) if name]
             try:
-                for batch in opened.iter_batches(_ROWS, columns=columns):
-                    for row in batch.to_pylist():
+                for batch in opened.iter_batches(_ROWS, columns=columns if facts is None else None):
+                    given = []
+                    for at, row in enumerate(batch.select(columns).to_pylist()):
                         number += 1
-                        data = (row[picture] or {}).get("bytes")
-                        name = _name(split, number, row[picture], row[own] if own else None)
+                        held = row[picture] if isinstance(row[picture], dict) else {"bytes": row[picture]}
+                        data = held.get("bytes")
+                        name, image_id = names.of(number, held.get("path"), row[own] if own else None)
                         if not data:
-                            problems.append(Problem(name, f"has no bytes in {file.path}: left out"))
+                            problems.append(Problem(image_id or name, f"has no bytes in {file.path}: left out"))
                             continue
                         key = _key(row[label], stated)
                         if key is None and row[label] not in (None, -1, ""):
                             said = f"has the label {str(row[label])[:40]!r}, which is no class: taken without a label"
-                            problems.append(Problem(name, said))
-                        yield name, data, key
+                            problems.append(Problem(image_id or name, said))
+                        given.append(at)
+                        yield Unpacked(name, data, key, image_id)
+                    if facts is not None:
+                        facts.append(_beside(batch, given, [picture, label]))
             except (OSError, ValueError, pa.ArrowException) as error:  # ValueError: text that is not UTF-8
                 raise BadInput(
                     f"cannot be read after {number + 1} rows of split {split} ({error})",
                     where=file.container,
                     fix="Get it again",
                 ) from error
+
+
+def _beside(batch: pa.RecordBatch, rows: list[int], taken: list[str | None]) -> pa.Table:
+    """These rows of the columns that are not taken already."""
+    others = [at for at, name in enumerate(batch.schema.names) if name not in taken]
+    return pa.Table.from_batches([batch]).select(others).take(pa.array(rows, pa.int64()))
 
 
 def _key(label: Any, stated: ClassList | None) -> str | None:
@@ -221,11 +261,23 @@ def _key(label: Any, stated: ClassList | None) -> str | None:
     return None
 
 
-def _name(split: str, number: int, picture: Any, own: Any) -> str:
-    """A file name of its own for each picture: the id that the file gives it, else split and row."""
-    path = str((picture or {}).get("path") or "")
-    ending = re.sub(r"[^a-z0-9]", "", path.rpartition(".")[2].lower())[:5] if "." in path else ""
-    stem = re.sub(r"[^\w.-]", "_", str(own)) if isinstance(own, int | str) else ""
-    if not stem.strip(".") or len(stem) > 180:
-        stem = f"{split}_{number:08d}"
-    return f"{stem}.{ending or 'jpg'}"
+class _Names:
+    """A file name of its own for each picture of a split: the id that the file gives it, else split and row.
+
+    With `plain` an id that could be no class either, as one with control characters, is none.
+    """
+
+    def __init__(self, split: str, *, plain: bool) -> None:
+        self._split, self._plain = split, plain
+        self._given: set[str] = set()
+
+    def of(self, number: int, path: Any, own: Any) -> tuple[str, str]:
+        """The name, and the id where the file gives one."""
+        path = str(path or "")
+        ending = re.sub(r"[^a-z0-9]", "", path.rpartition(".")[2].lower())[:5] if "." in path else ""
+        image_id = str(own) if isinstance(own, int | str) and (is_plain(str(own)) or not self._plain) else ""
+        stem = file_name(image_id) if image_id else f"{self._split}_{number:08d}"
+        while stem.casefold() in self._given:
+            stem = f"{self._split}_{number:08d}_{len(self._given)}"
+        self._given.add(stem.casefold())
+        return f"{stem}.{ending or 'jpg'}", image_id

@@ -18,7 +18,7 @@ from topfive.dataset.class_keys import read_class_keys
 from topfive.dataset.found import Found, FoundImage, Images, class_list, named_classes
 from topfive.dataset.options import ImportOptions
 from topfive.dataset.reports import Problem
-from topfive.dataset.shards import write_out, written
+from topfive.dataset.shards import Unpacked, write_out, written
 from topfive.dataset.source import Source, SourceFile
 from topfive.records import BadInput, ClassList, Progress, counted
 
@@ -195,10 +195,10 @@ def _claims(source: Source, file: SourceFile, wanted: int) -> BadInput:
 
 def _pngs(
     split: str, pictures: NDArray[np.uint8], labels: NDArray[np.uint8], names: tuple[str, ...]
-) -> Iterator[tuple[str, bytes, str]]:
+) -> Iterator[Unpacked]:
     from PIL import Image
 
     for row, (picture, label) in enumerate(zip(pictures, labels.tolist(), strict=True)):
         buffer = io.BytesIO()
         Image.fromarray(picture).save(buffer, "PNG")
-        yield f"{split}/{split}_{row:05d}.png", buffer.getvalue(), names[label]
+        yield Unpacked(f"{split}/{split}_{row:05d}.png", buffer.getvalue(), names[label])

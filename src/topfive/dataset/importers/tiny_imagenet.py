@@ -50,8 +50,7 @@ def read(source: Source, options: ImportOptions, into: Path, progress: Progress)
 def _top(source: Source) -> str | None:
     """The folder that holds `wnids.txt`, with a slash: the source itself, or one folder in it."""
     for folder in ("", *(f"{name}/" for name in source.folders if "/" not in name)):
-        beside = any(f"{folder}{name}" in source.folders for name in ("train", "val"))
-        if f"{folder}wnids.txt" in source.by_path and beside:
+        if f"{folder}wnids.txt" in source.by_path and {f"{folder}train", f"{folder}val"} & set(source.folders):
             return folder
     return None
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import pyarrow as pa
 
 from topfive.dataset.class_keys import read_class_keys
 from topfive.dataset.class_names import is_plain
@@ -21,10 +23,11 @@ from topfive.dataset.found import (
     named_classes,
 )
 from topfive.dataset.options import ImportOptions
+from topfive.dataset.released import IMAGES, STATED, facts_of, read_images
 from topfive.dataset.reports import Problem
 from topfive.dataset.source import Source, SourceFile, open_source
 from topfive.loading import is_remote
-from topfive.records import BadInput, ClassList, Progress
+from topfive.records import COLUMNS, SPLITS, BadInput, ClassList, Progress
 
 TITLE = "WebDataset shards (a folder of tars of key.jpg and key.cls or key.json, or one of them)"
 ORDER = 30
@@ -32,8 +35,8 @@ ORDER = 30
 _SHARD = re.compile(r".*\d{3,}\.tar")
 _SPLIT = re.compile(r"(?:^|[-_./])(train|training|val|valid|validation|test)(?=[-_./])", re.IGNORECASE)
 _SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-_LABELS = ("cls", "json")
-"""Files that say a sample's class; `txt` is a caption in the sets that have it."""
+_LABELS = ("cls", "json", "txt")
+"""Files that say a sample's class, most direct first; `txt` is a caption, where it is no class of the stated list."""
 _LONGEST = 1 << 20
 """Bytes of such a file at most."""
 _KEYS = ("wnid", "class", "cls", "label", "class_index", "class_id")
@@ -70,24 +73,71 @@ def read(source: Source, options: ImportOptions, into: Path, progress: Progress)
     Numbers are positions in `options.classes`, or in a list of classes that lies beside the shards; without one they
     are refused: nobody guesses classes from their number. A sample without a picture is a problem, and one whose class
     cannot be read; one that says no class (or -1) has none. A path in a folder of shards begins with the shard's.
+    Of shards that `export` wrote, ids, splits and all that is known of each image come back: from `images.parquet`
+    beside them, else from a sample's JSON, which knows fewer types.
     """
     problems = list(source.problems)
     shards, images = [], []
+    told: list[Mapping[str, Any]] = []
     stated = _classes(source, options)
+    keys = {None} if stated is None else {None, *stated.wnids}
     for shard, inside in _opened(source, progress):
         shards.append(Container(inside.container, "archive", inside.n_bytes))
         problems += inside.problems if inside is not source else ()
         samples, wrong = _samples(inside)
         problems += wrong
         split = _split_of(shard, options.split)
+        ours = bool(samples) and bool(_told(inside, samples[0]))
         for sample in samples:
-            key, reason = _label(inside, sample, stated)
+            said = _told(inside, sample) if ours else {}
+            known = said and (stated is None or said["wnid"] in keys)
+            key, reason = (said["wnid"], "") if known else _label(inside, sample, stated)
             path = sample.picture.path if inside is source else f"{shard}/{sample.picture.path}"
-            images.append(FoundImage(sample.picture._replace(path=path), key, split))
+            picture = sample.picture._replace(path=path)
+            images.append(FoundImage(picture, key, said.get("split", split), said.get("image_id", "")))
+            told.append(said)
             if reason:
                 problems.append(Problem(path, reason))
     classes = stated or class_list([image.wnid for image in images if image.wnid is not None], source.root)
-    return Found(Images.one_by_one(images, classes), classes, tuple(problems), tuple(shards))
+    facts = _facts(source, images, told) if any(told) else None
+    return Found(Images.one_by_one(images, classes, facts), classes, tuple(problems), tuple(shards))
+
+
+def _told(inside: Source, sample: _Sample) -> Mapping[str, Any]:
+    """A sample's JSON where it is as `export` writes it, else nothing."""
+    file = next((file for file in sample.labels if file.path.lower().endswith(".json")), None)
+    if file is None or file.size > _LONGEST:
+        return {}
+    try:
+        said = json.loads(inside.read(file).decode("utf-8"))
+        json.dumps(said, ensure_ascii=False).encode()  # JSON may spell what is no text
+    except (ValueError, RecursionError):
+        return {}
+    texts = ("image_id", "split", "group", "source", "licence", "sha256")
+    whole = isinstance(said, Mapping) and said.keys() >= {*texts, "width", "height", "wnid"}
+    if not whole or not all(isinstance(said[name], str) for name in texts) or said["split"] not in SPLITS:
+        return {}
+    sizes = all(isinstance(said[name], int) and 0 <= said[name] < 1 << 31 for name in ("width", "height"))
+    wnid = said["wnid"]
+    return said if sizes and said["image_id"] and (wnid is None or (isinstance(wnid, str) and is_plain(wnid))) else {}
+
+
+def _facts(source: Source, images: Sequence[FoundImage], told: Sequence[Mapping[str, Any]]) -> pa.Table:
+    file = source.by_path.get(IMAGES)
+    if file is not None and not source.is_archive:
+        ids = pa.array([image.image_id for image in images], pa.string())
+        return facts_of(ids, read_images(source.read(file), file.container), file.container)
+    names = {name: None for said in told for name in said if name not in (*COLUMNS, "wnid")}
+    columns = {name: pa.array([said.get(name) for said in told], COLUMNS[name]) for name in STATED}
+    return pa.table(columns | {name: _column([said.get(name) for said in told]) for name in names})
+
+
+def _column(values: list[Any]) -> pa.Array:
+    """Values of JSON as the type that they have, as text where they have several."""
+    try:
+        return pa.array(values)
+    except (pa.ArrowException, OverflowError):
+        return pa.array([None if value is None else json.dumps(value, sort_keys=True) for value in values])
 
 
 def _opened(source: Source, progress: Progress) -> Iterator[tuple[str, Source]]:
@@ -146,15 +196,25 @@ def _listed(source: Source, file: SourceFile) -> ClassList:
     if not is_remote(file.container):
         path = Path(file.container)
         return ClassList.read(path) if path.suffix == ".tsv" else named_classes(read_class_keys(path), path)
-    lines = [line.strip() for line in source.read_lines(file) if line.strip()]
-    keys = [line.split("\t")[1] for line in lines[1:]] if file.path.endswith(".tsv") else lines
-    return named_classes(keys, file.container)
+    lines = [line for line in source.read_lines(file) if line.strip()]
+    if not file.path.endswith(".tsv"):
+        return named_classes([line.strip() for line in lines], file.container)
+    rows = [line.split("\t") for line in lines]
+    if rows[0] != ["index", "wnid", "name"] or any(
+        row[:1] != [str(i)] or len(row) != 3 for i, row in enumerate(rows[1:])
+    ):
+        raise BadInput("is no list of classes (index, wnid, name)", where=file.container, fix="Name one by --classes")
+    classes = ClassList(tuple(row[1] for row in rows[1:]), tuple(row[2] for row in rows[1:]))
+    classes.check(file.container)
+    return classes
 
 
 def _label(inside: Source, sample: _Sample, stated: ClassList | None) -> tuple[str | None, str]:
     """The class key of a sample, None with a reason where what it says cannot be one."""
     number, doubt = None, ""
     for file in sample.labels:
+        if file.path.lower().endswith(".txt") and not _is_class(inside, file, stated):
+            continue
         value, said = _said(inside, file)
         doubt = doubt or said
         if value is None:
@@ -178,6 +238,14 @@ def _label(inside: Source, sample: _Sample, stated: ClassList | None) -> tuple[s
     if number >= len(stated):
         return None, f"has the class {number}, and the list has {len(stated)}: taken without a label"
     return stated.wnids[number], ""
+
+
+def _is_class(inside: Source, file: SourceFile, stated: ClassList | None) -> bool:
+    """Whether a text is one of the stated classes; a number is none, since there are such captions too."""
+    if stated is None or file.size > _LONGEST:
+        return False
+    text = inside.read(file).decode("utf-8", "replace").strip()
+    return text in stated.index and not text.isdecimal()
 
 
 def _said(inside: Source, file: SourceFile) -> tuple[int | str | None, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import copy
 import warnings
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from safetensors.torch import save_file
 
 from topfive.records import BadInput, WorkFailed, replacing
 from topfive.systems.engine.fitted import FittedNetwork
+from topfive.systems.weights.onnx_file import write_statement
+from topfive.systems.weights.stated import statement
 
 _TOLERANCE = 1e-3
 """Largest difference of a logit that counts as the same network; runtimes add in other orders."""
@@ -20,14 +22,14 @@ _TOLERANCE = 1e-3
 def export(fitted: FittedNetwork, out: Path) -> float:
     """Write `out` (.safetensors or .onnx); returns the largest difference of its logits from the network's.
 
-    The ONNX graph takes float32 [n, 3, crop, crop], normalised with the View's mean and std, for any n. Raises
-    BadInput for another ending, WorkFailed where the written graph answers otherwise.
+    The ONNX graph takes float32 [n, 3, crop, crop], normalised with the View's mean and std, for any n. Both state the
+    classes in their order, their digest and the View in their metadata. Raises BadInput for another ending, WorkFailed
+    where the written graph answers otherwise.
     """
     if out.suffix == ".safetensors":
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in fitted.network.state_dict().items()}
-        about = {"classes": "\n".join(fitted.classes.wnids), "view": json.dumps(fitted.view.to_json())}
         with replacing(out) as part:
-            save_file(tensors, part, metadata=about)
+            save_file(tensors, part, metadata=statement(fitted.classes, fitted.view))
         return 0.0
     if out.suffix == ".onnx":
         return _onnx(fitted, out)
@@ -41,7 +43,7 @@ def _onnx(fitted: FittedNetwork, out: Path) -> float:
     except ImportError as error:
         raise BadInput(f"needs {error.name}", where="ONNX", fix="pip install 'topfive[onnx]'") from error
     side = fitted.view.crop_px
-    network = fitted.network.cpu().to(memory_format=torch.contiguous_format)
+    network = copy.deepcopy(fitted.network).cpu().to(memory_format=torch.contiguous_format)
     inputs = torch.from_numpy(np.random.default_rng(0).normal(size=(3, 3, side, side)).astype(np.float32))
     with replacing(out) as part:
         with warnings.catch_warnings(), torch.no_grad():
@@ -57,6 +59,7 @@ def _onnx(fitted: FittedNetwork, out: Path) -> float:
                 external_data=False,
                 verbose=False,
             )
+        write_statement(part, fitted.classes, fitted.view)
         session = onnxruntime.InferenceSession(str(part), providers=["CPUExecutionProvider"])
         worst = 0.0
         for n in (3, 1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -11,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topfive.loading import Pictures
-from topfive.records import BadInput, ClassList, Progress, View, silent
+from topfive.records import BadInput, ClassList, Progress, View, WorkFailed, silent
 from topfive.systems.system import Fitted
+from topfive.systems.weights.onnx_file import Graph
 
 Contaminated = Literal["likely", "no", "unknown"]
 Run = Callable[[Iterator[NDArray[np.uint8]], View], Iterable[NDArray[Any]]]
@@ -27,14 +29,14 @@ _SLICE = 16
 class OpenModel:
     """A model from elsewhere. `contaminated` says whether it has probably learnt from real ImageNet pictures.
 
-    `network` is the torch module in evaluation mode, from normalised float [n, 3, h, w] to logits, `onnx` a file of the
-    same kind; each is None where there is none. `use` replaces how the model runs.
+    `network` is the torch module in evaluation mode, from normalised float [n, 3, h, w] to logits, `onnx` a graph of
+    the same kind in a file; each is None where there is none. `use` replaces how the model runs.
     """
 
     classes: ClassList
     view: View
     network: Any = None
-    onnx: Path | None = None
+    onnx: Graph | None = None
 
     def __init__(
         self, name: str, run: Run, classes: ClassList, view: View, *, runtime: str, contaminated: Contaminated
@@ -67,8 +69,11 @@ class OpenModel:
         return logits
 
     def run(self, batches: Iterator[NDArray[np.uint8]], view: View) -> Iterator[NDArray[Any]]:
-        """Logits [n, K] of batches of pixels, a part at a time; raises BadInput where they are not of K classes."""
-        for found in self._run(batches, view):
+        """Logits [n, K] of batches of pixels, a part at a time.
+
+        Raises BadInput where they are not of K classes, WorkFailed where the model fails, with its reason and line.
+        """
+        for found in self._named(self._run(batches, view)):
             if found.ndim != 2 or found.shape[1] != len(self.classes):
                 raise BadInput(
                     f"gives scores {list(found.shape)}, not one row a picture of {len(self.classes)} classes",
@@ -76,6 +81,19 @@ class OpenModel:
                     fix="The model's classes must be stated, in its order",
                 )
             yield found
+
+    def _named(self, found: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+        try:
+            yield from found
+        except (BadInput, WorkFailed, OSError):
+            raise
+        except Exception as error:  # models raise what they like
+            line = traceback.extract_tb(error.__traceback__)[-1]
+            reason = " ".join(str(error).split())[:200]
+            raise WorkFailed(
+                f"{self.name}: fails on pictures of {self.view.crop_px} px, run by {self.runtime} "
+                f"({type(error).__name__}: {reason}; {Path(line.filename).name}, line {line.lineno})"
+            ) from error
 
     def save(self, folder: Path) -> None:
         """Raises BadInput: a model from elsewhere is kept where it is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import importlib
 import pkgutil
@@ -11,7 +12,7 @@ from typing import Any, Protocol, cast
 
 from topfive.records import BadInput, ClassList, View
 from topfive.systems.models import kinds
-from topfive.systems.models.model import own_model
+from topfive.systems.models.model import is_module, own_model
 from topfive.systems.system import Fitted
 
 
@@ -57,9 +58,10 @@ def open_model(
 ) -> Fitted:
     """Open a MODEL of the command line, a torch module or a callable; raises BadInput saying what is accepted.
 
-    A callable takes uint8 [n, h, w, 3] and gives logits. `view` and `classes` replace those that the model comes with;
-    where it comes with none they are the 1,000 ILSVRC classes and short side 256, crop 224, ImageNet's mean and
-    deviation. Nothing is downloaded without `download`. What is open already is returned as it is.
+    A callable takes uint8 [n, h, w, 3] and gives logits; a module is copied, and stays as it is. `view` and `classes`
+    replace those that the model comes with; where it comes with none they are the 1,000 ILSVRC classes and short side
+    256, crop 224, ImageNet's mean and deviation. Nothing is downloaded without `download`. What is open already is
+    returned as it is.
     """
     if not isinstance(spec, str | Path):
         return _given(spec, weights, view, classes, device)
@@ -89,9 +91,20 @@ def _given(model: Any, weights: Path | None, view: View | None, classes: ClassLi
     if weights is not None:
         raise BadInput("takes no file of weights", where=name, fix="Give the model with its weights in it")
     if not callable(getattr(model, "scores", None)):
-        return own_model(model, name, classes, view, device=device)
+        return own_model(_copied(model, name) if is_module(model) else model, name, classes, view, device=device)
     if classes is not None and classes.digest != model.classes.digest:
         raise BadInput("has classes of its own", where=name, fix="Leave them out")
     if view is not None:
         model.view = view
     return cast(Fitted, model)
+
+
+def _copied(module: Any, name: str) -> Any:
+    """Whoever evaluates while training goes on training: mode, gradients, device and memory format are left alone."""
+    try:
+        return copy.deepcopy(module)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        reason = str(error).split("\n")[0][:200]
+        raise BadInput(
+            f"cannot be copied ({reason})", where=name, fix="Give a function on pixels that calls it"
+        ) from error

@@ -33,11 +33,13 @@ def check_answers(reference: NDArray[Any], found: NDArray[Any], *, rate: float, 
     """How many first guesses of logits [n, K] are the same.
 
     Raises WorkFailed where so few would agree at `rate` in less than one case of a thousand, or where an answer is no
-    number.
+    number: of the model, if the reference's is none either.
     """
     if reference.shape != found.shape:
         raise BadInput(f"gives scores {list(found.shape)}, the reference {list(reference.shape)}", where=where)
-    remedy = "Use --runtime torch, or --no-check to use it all the same"
+    remedy = "Use --precision fp32 or another --runtime, or --no-check to use it all the same"
+    if not np.isfinite(reference).all():
+        raise WorkFailed("the model gives scores that are no numbers, by the reference path too. See to its weights")
     if not np.isfinite(found).all():
         raise WorkFailed(f"{where}: gives scores that are no numbers. {remedy}")
     n = len(found)

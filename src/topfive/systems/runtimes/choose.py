@@ -49,13 +49,16 @@ def choose(
         reason = refusal(asked, work, precision)
         if reason:
             raise BadInput(reason, where=f"runtime {asked}", fix="Use --runtime auto")
-        return _ready(asked, work, precision, {})
+        try:
+            return _ready(asked, work, precision, {})
+        except WorkFailed as error:
+            raise WorkFailed(f"{error}. Use --runtime auto") from error.__cause__
     able = sorted((name for name in names() if not refusal(name, work, precision)), key=lambda name: get(name).SETUP_S)
     if not able:
         reasons = "; ".join(f"{name} {refusal(name, work, precision)}" for name in names())
         raise BadInput(f"no runtime computes this in {precision} here: {reasons}", where="--runtime")
     if n < _FEW or len(able) == 1:
-        return _ready(able[0], work, precision, {})
+        return _first_ready(able, work, precision, {}, {})
     path = None if cache is None else cache / f"runtimes-{_key(work, precision)[:24]}.json"
     return _fastest(able, work, precision, n=n, path=path, progress=progress)
 
@@ -74,24 +77,32 @@ def _fastest(able: list[str], work: Work, precision: str, *, n: int, path: Path 
     progress("trying runtimes", len(able), len(able), "runtimes")
     if path is not None and set(rates) != known:
         write_text(path, json.dumps({"images_per_s": rates}, indent=1) + "\n")
-    for name in sorted((name for name in able if rates.get(name, 0.0) > 0.0), key=lambda name: -rates[name]):
-        if name in built:
-            return Chosen(name, built[name], get(name).AGREES[precision], rates)
-        return _ready(name, work, precision, rates)
-    raise WorkFailed(f"none of the runtimes {', '.join(able)} could run this network")
+    # Those that failed stand last: what stood in their way then (memory, a full disk) may be gone.
+    return _first_ready(sorted(able, key=lambda name: -rates.get(name, 0.0)), work, precision, rates, built)
 
 
-def _ready(name: str, work: Work, precision: str, rates: dict[str, float]) -> Chosen:
+def _first_ready(
+    names: list[str], work: Work, precision: str, rates: dict[str, float], built: dict[str, Run]
+) -> Chosen:
+    """The first of these that can be made ready; raises WorkFailed with the reason of the first where none can."""
+    failed: list[WorkFailed] = []
+    for name in names:
+        try:
+            return _ready(name, work, precision, rates, built.get(name))
+        except WorkFailed as error:
+            failed.append(error)
+    raise failed[0]
+
+
+def _ready(name: str, work: Work, precision: str, rates: dict[str, float], run: Run | None = None) -> Chosen:
     runtime = get(name)
     try:
-        return Chosen(name, runtime.build(work, precision), runtime.AGREES[precision], rates)
+        return Chosen(name, run or runtime.build(work, precision), runtime.AGREES[precision], rates)
     except BadInput:
         raise
     except Exception as error:  # what libraries raise on graphs that they cannot take shares no class
         reason = " ".join(str(error).split())[:200]
-        raise WorkFailed(
-            f"runtime {name}: cannot run this network ({type(error).__name__}: {reason}). Use --runtime torch"
-        ) from error
+        raise WorkFailed(f"runtime {name}: cannot run this network ({type(error).__name__}: {reason})") from error
 
 
 def _tried(name: str, work: Work, precision: str) -> tuple[float, Run | None]:
@@ -106,6 +117,8 @@ def _tried(name: str, work: Work, precision: str) -> tuple[float, Run | None]:
         for found in run(_until(images, began + _TRIAL_S), work.view):
             done += len(found)
         return done / (time.perf_counter() - began), run
+    except BadInput:  # the network's own mistake, which no other runtime would mend
+        raise
     except Exception:  # as in `_ready`; another runtime will do
         return 0.0, None
 

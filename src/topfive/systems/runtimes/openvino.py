@@ -20,6 +20,7 @@ from topfive.systems.runtimes.slices import slices
 NEEDS = ("openvino",)
 SETUP_S = 5.0
 AGREES = {"fp32": 0.998, "bf16": 0.98}
+"""Of 500 real pictures 500 and 494 (EfficientNet-Lite0)."""
 _SLICE = 1
 """Pictures at a time: with one, all that passes between two layers stays near the core."""
 _WAITING = 2
@@ -50,7 +51,8 @@ def build(work: Work, precision: str) -> Run:
     }
     compiled = core.compile_model(_graph(core, work), "CPU", settings)
     size = compiled.input(0).shape[0]
-    scores = next(i for i, output in enumerate(compiled.outputs) if len(output.partial_shape) == 2)
+    named = None if work.onnx is None else work.onnx.output
+    scores = next(i for i, output in enumerate(compiled.outputs) if named is None or named in output.names)
     requests = [compiled.create_infer_request() for _ in range(work.threads * _WAITING)]
 
     def run(batches: Iterator[NDArray[np.uint8]], view: View) -> Iterator[NDArray[np.float32]]:
@@ -89,9 +91,9 @@ def _graph(core: Any, work: Work) -> Any:
     from openvino.preprocess import PrePostProcessor
 
     side = work.view.crop_px
-    graph = core.read_model(str(work.onnx)) if work.network is None else _converted(work.network, side)
-    n = graph.input(0).partial_shape[0]
-    graph.reshape([n.get_length() if n.is_static and work.network is None else _SLICE, 3, side, side])
+    graph = _converted(work.network, side) if work.onnx is None else core.read_model(str(work.onnx.path))
+    n = None if work.onnx is None else work.onnx.n
+    graph.reshape([n or _SLICE, 3, side, side])
     steps = PrePostProcessor(graph)
     steps.input(0).tensor().set_element_type(Type.u8).set_layout(Layout("NHWC"))
     steps.input(0).model().set_layout(Layout("NCHW"))

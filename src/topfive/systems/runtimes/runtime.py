@@ -13,13 +13,13 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from topfive.records import BadInput, View, digest_json
+from topfive.systems.weights.onnx_file import Graph
 
 Run = Callable[[Iterator[NDArray[np.uint8]], View], Iterator[NDArray[Any]]]
 """Batches uint8 [n, h, w, 3] to logits [m, K] in the same order, cut as the runtime likes."""
@@ -29,24 +29,23 @@ _NO_RUNTIMES = {"runtime", "choose", "check", "stream", "parts", "slices", "toge
 
 @dataclass(frozen=True)
 class Work:
-    """A torch module in evaluation mode or an ONNX file, from normalised float [n, 3, h, w] to logits.
+    """A torch module in evaluation mode or a graph in a file, from normalised float [n, 3, h, w] to logits.
 
     `view` says its crop, mean and deviation. `threads` is how many cores it may use.
     """
 
     network: Any
-    onnx: Path | None
+    onnx: Graph | None
     view: View
     device: str = "cpu"
     threads: int = 1
 
     @functools.cached_property
     def digest(self) -> str:
-        """Digest of the weights with their names and of the layers' names."""
+        """Digest of the weights with their names and of the layers' names, or of the graph's files."""
         if self.network is None:
-            assert self.onnx is not None, "a network or a file"
-            with self.onnx.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
+            assert self.onnx is not None, "a network or a graph"
+            return self.onnx.digest
         import torch
 
         state = hashlib.sha256()
@@ -115,22 +114,42 @@ def folded(network: Any, side: int) -> Any:
     """A copy with batch normalisations merged into the convolutions before them, where that changes no answer.
 
     Layers are taken in the order they are registered, which need not be the order they run in, so the copy is asked.
+    Raises BadInput for a network that gives anything but logits [n, K].
     """
     import torch
 
     from topfive.systems.weights.efficientnet_lite import fold_normalisation
 
     plain = copy.deepcopy(network).cpu().eval().requires_grad_(False)
+    pixels = torch.linspace(-2.0, 2.0, 3 * side * side).reshape(1, 3, side, side)
+    expected = _answer(plain, pixels)
+    if expected is None:
+        return plain
+    if not isinstance(expected, torch.Tensor) or expected.ndim != 2:
+        said = list(expected.shape) if isinstance(expected, torch.Tensor) else f"a {type(expected).__name__}"
+        raise BadInput(
+            f"gives {said}, not logits [n, classes]", where="the network", fix="Let it give the logits alone"
+        )
     made = copy.deepcopy(plain)
     try:
         fold_normalisation(made)
-        pixels = torch.linspace(-2.0, 2.0, 3 * side * side).reshape(1, 3, side, side)
-        with torch.inference_mode():
-            expected, found = plain(pixels), made(pixels)
-        same = bool(torch.allclose(expected, found, rtol=1e-3, atol=1e-4 * max(1.0, float(expected.abs().max()))))
     except (RuntimeError, TypeError, AttributeError, ValueError):
-        same = False
+        return plain
+    found = _answer(made, pixels)
+    near = 1e-4 * max(1.0, float(expected.abs().max()))
+    same = found is not None and torch.allclose(expected, found, rtol=1e-3, atol=near)
     return made if same else plain
+
+
+def _answer(network: Any, pixels: Any) -> Any:
+    """What it gives, None where it fails: it may want another device, or more pictures at once."""
+    import torch
+
+    try:
+        with torch.inference_mode():
+            return network(pixels)
+    except Exception:  # networks raise what they like
+        return None
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from topfive.loading import BadImage, OnBad, Pictures
-from topfive.records import Progress, silent
+from topfive.records import BadInput, Progress, silent
 from topfive.systems.system import Fitted
 
 Answers = Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]
@@ -113,8 +113,6 @@ def _decoding(fitted: Fitted, part: Pictures, on_bad: OnBad) -> NDArray[np.int64
     return np.array([i for i, image_id in enumerate(part.ids) if image_id not in bad], dtype=np.int64)
 
 
-def _miscounted(fitted: Fitted, reason: str) -> Exception:
-    from topfive.records import BadInput
-
+def _miscounted(fitted: Fitted, reason: str) -> BadInput:
     name = getattr(fitted, "name", type(fitted).__name__)
     return BadInput(f"gives {reason}", where=name, fix="A model gives one row of scores a picture")

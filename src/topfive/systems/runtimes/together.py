@@ -7,11 +7,12 @@ from datetime import timedelta
 
 import numpy as np
 
+from topfive.records import WorkFailed
 from topfive.systems._torchrun import torchrun
 
 _LONGEST = timedelta(days=7)
 """How long the fastest process waits for the slowest; torch's own limit of 30 minutes ends long predictions."""
-_MOST_BYTES = 256
+_MOST_BYTES = 4_096
 
 
 @dataclass(frozen=True)
@@ -27,25 +28,30 @@ class Together:
         return self.rank == 0
 
     def told(self, text: str) -> str:
-        """What the first process says, up to 256 bytes; all must ask."""
+        """What the first process says, its first 4,096 bytes; all must ask."""
         if self.world == 1:
             return text
         import torch
         from torch import distributed
 
         said = np.zeros(_MOST_BYTES, dtype=np.uint8)
-        said[: len(text.encode())] = np.frombuffer(text.encode(), dtype=np.uint8)
+        words = np.frombuffer(text.encode()[:_MOST_BYTES], dtype=np.uint8)
+        said[: len(words)] = words
         tensor = torch.from_numpy(said)
         self.wait()
         distributed.broadcast(tensor, 0)
-        return bytes(tensor.numpy()).rstrip(b"\0").decode()
+        return bytes(tensor.numpy()).rstrip(b"\0").decode(errors="ignore")
 
     def wait(self) -> None:
-        """Until all have come here."""
+        """Until all have come here; raises WorkFailed where one has ended before."""
         if self.world > 1:
             from torch import distributed
 
-            distributed.monitored_barrier(timeout=_LONGEST)
+            try:
+                distributed.monitored_barrier(timeout=_LONGEST)
+            except RuntimeError as error:
+                reason = "another process has ended before its share was done; it says why"
+                raise WorkFailed(f"process {self.rank} of {self.world}: {reason}") from error
 
 
 def together() -> Together:

@@ -19,6 +19,7 @@ from topfive.systems.runtimes.runtime import Run, Work, folded
 NEEDS = ("torch",)
 SETUP_S = 0.5
 AGREES = {"fp32": 0.998, "bf16": 0.98}
+"""Of 500 real pictures 500 and 493 (EfficientNet-Lite0)."""
 _SLICE = 16
 """Pictures at a time: 64 are no faster and take more memory."""
 

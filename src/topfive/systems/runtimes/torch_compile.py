@@ -1,4 +1,7 @@
-"""torch compiled by Inductor with frozen weights: the best of torch, after the longest set-up. Needs a C++ compiler."""
+"""torch compiled by Inductor with frozen weights. Needs a C++ compiler, and the longest set-up.
+
+On EfficientNet-Lite0 the network alone is 1.1 times as fast as eager torch.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ from topfive.systems.runtimes.slices import normal, slices
 
 NEEDS = ("torch",)
 SETUP_S = 15.0
-AGREES = {"fp32": 0.998, "bf16": 0.97}
+AGREES = {"fp32": 0.998, "bf16": 0.98}
+"""Of 500 real pictures 500 and 493 (EfficientNet-Lite0)."""
 _SLICE = 16
 
 
@@ -50,11 +54,11 @@ def build(work: Work, precision: str) -> Run:
         def forward(self, pixels: Any) -> Any:
             return self.network((pixels.float() * self.scale + self.shift).to(dtype).permute(0, 3, 1, 2)).float()
 
-    with quiet(), torch.inference_mode():
-        compiled = torch.compile(FromPixels().eval(), options={"freezing": True}, dynamic=False)
-        # Inductor refuses weights that were made in inference mode only when it freezes them: no_grad is what it wants.
+    # torch compiles one code object for 8 networks at most, and runs those that follow plainly.
+    FromPixels.forward.__code__ = FromPixels.forward.__code__.replace()
     side = work.view.crop_px
-    with quiet(), torch.no_grad():
+    with quiet(), torch.no_grad():  # under inference_mode Inductor freezes nothing
+        compiled = torch.compile(FromPixels().eval(), options={"freezing": True}, dynamic=False)
         compiled(torch.zeros((_SLICE, side, side, 3), dtype=torch.uint8))
 
     def run(batches: Iterator[NDArray[np.uint8]], view: View) -> Iterator[NDArray[np.float32]]:

@@ -262,7 +262,13 @@ def _cached(name: str, tag: str, cache: Path | None, download: bool = False) -> 
     if path.is_file():
         return path
     if download:
-        return Path(open_clip().download_pretrained(about, cache_dir=None if cache is None else str(cache)))
+        try:
+            return Path(open_clip().download_pretrained(about, cache_dir=None if cache is None else str(cache)))
+        except Exception as error:  # the hub's, the transport's and the file system's
+            reason = str(error).strip().split("\n")[0][:200]
+            raise BadInput(
+                f"cannot be fetched ({reason})", where=spec, fix="Fetch it yourself: --weights FILE"
+            ) from error
     raise BadInput(
         "has no weights on this machine, and nothing is downloaded",
         where=spec,

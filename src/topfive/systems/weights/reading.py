@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -15,8 +14,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from topfive.records import BadInput, ClassList, View
+from topfive.records import BadInput
 from topfive.systems.weights.content import content_of, header_of
+from topfive.systems.weights.stated import Stated, read_statement
 
 _INNER = ("state_dict_ema", "model_ema", "ema", "state_dict", "model", "model_state_dict", "net", "network", "weights")
 """Where training scripts put the tensors, the averaged ones first: those are the ones that their authors report."""
@@ -27,12 +27,10 @@ _STATED = re.compile(r"-([0-9a-f]{8,})$")
 
 @dataclass(frozen=True)
 class Weights:
-    """Tensors by name, and the keys of the classes in order and the View where the file states them."""
+    """Tensors by name, and what the file states of itself."""
 
     tensors: dict[str, torch.Tensor]
-    path: Path
-    classes: tuple[str, ...] | None = None
-    view: View | None = None
+    stated: Stated
 
     def for_names(self, names: Collection[str]) -> dict[str, torch.Tensor]:
         """The tensors without a prefix that all of them have and the network's `names` lack."""
@@ -44,19 +42,6 @@ class Weights:
             tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
         return tensors
 
-    def check_classes(self, classes: ClassList) -> None:
-        """Raise BadInput where the file states other classes, or another order of them."""
-        if self.classes is None or self.classes == classes.wnids:
-            return
-        if len(self.classes) != len(classes):
-            raise BadInput(f"has learnt {len(self.classes)} classes, not {len(classes)}", where=self.path)
-        place = next(i for i, pair in enumerate(zip(self.classes, classes.wnids, strict=True)) if pair[0] != pair[1])
-        raise BadInput(
-            f"has its classes in another order: {self.classes[place]} at {place}, not {classes.wnids[place]}",
-            where=self.path,
-            fix="Give the classes in the order of the file",
-        )
-
 
 def read_weights(path: Path, *, stated: bool = False) -> Weights:
     """Read safetensors, or a checkpoint of torch that holds tensors alone; raises BadInput for any other file.
@@ -66,19 +51,19 @@ def read_weights(path: Path, *, stated: bool = False) -> Weights:
     path = Path(path)
     if stated and (found := _STATED.search(path.stem)) is not None:
         _check_digest(path, found[1])
-    content = content_of(path)
+    content, about = content_of(path), dict[str, str]()
     try:
         if content == "safetensors":
-            about = header_of(path).get("__metadata__") or {}
-            return Weights(load_file(path), path, _classes(about), _view(about))
-        # An open file, since torch goes by the ending of a name.
-        with path.open("rb") as file, torch.serialization.safe_globals([argparse.Namespace]):
-            value = torch.load(file, map_location="cpu", weights_only=True)
+            about = {key: str(word) for key, word in (header_of(path).get("__metadata__") or {}).items()}
+            value = load_file(path)
+        else:  # an open file, since torch goes by the ending of a name
+            with path.open("rb") as file, torch.serialization.safe_globals([argparse.Namespace]):
+                value = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # safetensors, torch, pickle and zip each raise kinds of their own on damaged files
         reason = str(error).strip().split("\n")[0][:200]
         what = "safetensors" if isinstance(error, SafetensorError) or content == "safetensors" else "weights"
         raise BadInput(f"cannot be read as {what} ({reason})", where=path, fix="Get the file again") from error
-    return Weights(_tensors(value, path), path)
+    return Weights(_tensors(value, path), read_statement(about, path))
 
 
 def _tensors(value: Any, path: Path) -> dict[str, torch.Tensor]:
@@ -99,17 +84,6 @@ def _tensors(value: Any, path: Path) -> dict[str, torch.Tensor]:
 
 def _is_of_tensors(value: Mapping[Any, Any]) -> bool:
     return bool(value) and all(isinstance(tensor, torch.Tensor) for tensor in value.values())
-
-
-def _classes(about: Mapping[str, object]) -> tuple[str, ...] | None:
-    return tuple(str(about["classes"]).split("\n")) if "classes" in about else None
-
-
-def _view(about: Mapping[str, object]) -> View | None:
-    try:
-        return View.from_json(json.loads(str(about["view"]))) if "view" in about else None
-    except (ValueError, TypeError, BadInput):  # a view of somebody else's is no business of ours
-        return None
 
 
 def _check_digest(path: Path, stated: str) -> None:

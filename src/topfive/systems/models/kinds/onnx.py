@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from topfive.records import BadInput, ClassList, View
+from topfive.records import BadInput, View
 from topfive.systems.models.model import IMAGENET, OpenModel, Run, needs
-from topfive.taxonomy import ilsvrc_classes
+from topfive.systems.runtimes.runtime import cores
+from topfive.systems.runtimes.slices import normal, slices
+from topfive.systems.weights.onnx_file import Graph, data_files
+from topfive.systems.weights.stated import read_statement
 
 if TYPE_CHECKING:
     from topfive.systems.models.opening import Asked
@@ -42,60 +45,29 @@ def opens(spec: str) -> bool:
 
 
 def open(spec: str, asked: Asked) -> OpenModel:
-    """Size, layout, type and classes must fit what the file says; mean and deviation are the View's."""
+    """Size, layout and type are the file's; so are classes and View where it states them, as `topfive export` does."""
     needs("onnx", "onnxruntime")
     path = Path(spec.removeprefix("onnx:"))
-    check_file(path)
+    data = data_files(path)
     session = _session(path)
     found = _input(session, path)
-    view = _view(asked.view, found, path)
-    output, n_classes = _output(session, path)
-    classes = _classes(session, asked.classes, n_classes, path)
+    outputs = _outputs(session, path)
+    about = session.get_modelmeta().custom_metadata_map
+    stated = read_statement(about, path, n=outputs[0][1] if len(outputs) == 1 else None)
+    classes = stated.settle(asked.classes, path)
+    output = _scores(outputs, len(classes), path)
+    view = _view(asked.view or stated.view, found, path)
     model = OpenModel(spec, _run(session, found, output), classes, view, runtime="onnxruntime", contaminated="unknown")
     if found.dtype == np.float32 and not found.channels_last:
-        model.onnx = path
+        model.onnx = Graph(path, output, found.n, data)
     return model
-
-
-def check_file(path: Path) -> None:
-    """Raise BadInput for a file that is no ONNX graph, or keeps tensors in files outside its own folder."""
-    import onnx
-
-    try:
-        graph = onnx.load(str(path), load_external_data=False)
-    except Exception as error:  # protobuf's errors, which are in no public module of onnx, and the file system's
-        reason = getattr(error, "strerror", None) or str(error)
-        raise BadInput(f"cannot be read as ONNX ({reason[:200]})", where=path, fix="Name an .onnx file") from error
-    if not graph.graph.output:
-        raise BadInput("cannot be read as ONNX (it has no graph)", where=path, fix="Name an .onnx file")
-    folder = path.resolve().parent
-    for tensor in _tensors(graph):
-        for entry in tensor.external_data:
-            place = (folder / entry.value).resolve()
-            if entry.key == "location" and (not place.is_relative_to(folder) or not place.is_file()):
-                raise BadInput(
-                    f"keeps the tensor {tensor.name!r} in {entry.value!r}, which is no file beside it",
-                    where=path,
-                    fix="Put the file with the data into the folder of the graph",
-                )
-
-
-def _tensors(message: Any) -> Iterator[Any]:
-    """Every TensorProto at any depth: initialisers, constants, those of functions and of inner graphs."""
-    for field, value in message.ListFields():
-        if field.message_type is None:
-            continue
-        for inner in value if field.is_repeated else [value]:
-            if field.message_type.full_name == "onnx.TensorProto":
-                yield inner
-            else:
-                yield from _tensors(inner)
 
 
 def _session(path: Path) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = cores()
     options.log_severity_level = 3  # errors: its warnings are about the graph, not about the answer
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -131,54 +103,35 @@ def _view(view: View | None, found: Input, path: Path) -> View:
     return view
 
 
-def _output(session: Any, path: Path) -> tuple[str, int | None]:
+def _outputs(session: Any, path: Path) -> list[tuple[str, int | None]]:
+    """Name and number of scores of every output [n, scores], None for any number."""
     outputs = [output for output in session.get_outputs() if len(output.shape) == 2]
     if not outputs:
         said = ", ".join(f"{output.name} {output.shape}" for output in session.get_outputs())
         raise BadInput(f"gives {said}, no scores [n, classes]", where=path)
-    n = outputs[0].shape[1]
-    return outputs[0].name, n if isinstance(n, int) else None
+    return [(output.name, output.shape[1] if isinstance(output.shape[1], int) else None) for output in outputs]
 
 
-def _classes(session: Any, asked: ClassList | None, n: int | None, path: Path) -> ClassList:
-    """The classes asked for, else ILSVRC's; a file that states its own in its metadata is held to them."""
-    classes = asked or ilsvrc_classes()
-    if n is not None and n != len(classes):
-        background = " (a background class besides?)" if n == len(classes) + 1 else ""
-        raise BadInput(f"is for {n} classes{background}, not {len(classes)}", where=path, fix="State its classes")
-    stated = session.get_modelmeta().custom_metadata_map.get("classes", "")
-    mine = tuple(stated.split("\n"))
-    if stated and len(mine) == len(classes) and mine != classes.wnids:
-        place = next(i for i, pair in enumerate(zip(mine, classes.wnids, strict=True)) if pair[0] != pair[1])
-        raise BadInput(
-            f"has its classes in another order: {mine[place]} at {place}, not {classes.wnids[place]}",
-            where=path,
-            fix="Give the classes in the order of the file",
-        )
-    return classes
+def _scores(outputs: list[tuple[str, int | None]], n: int, path: Path) -> str:
+    """The first output of n scores, else the first of any number."""
+    fitting = [name for name, size in outputs if size == n] + [name for name, size in outputs if size is None]
+    if fitting:
+        return fitting[0]
+    size = outputs[0][1]
+    background = " (a background class besides?)" if size == n + 1 else ""
+    raise BadInput(f"is for {size} classes{background}, not {n}", where=path, fix="State them: --classes FILE")
 
 
 def _run(session: Any, taken: Input, output: str) -> Run:
-    n = taken.n or _TOGETHER
-
     def shown(images: NDArray[np.uint8], view: View) -> NDArray[Any]:
+        pixels: NDArray[Any] = images
         if taken.dtype != np.uint8:
-            scale = (1 / 255 / np.array(view.std)).astype(np.float32)
-            shift = (np.array(view.mean) / np.array(view.std)).astype(np.float32)
-            pixels = (images * scale - shift).astype(taken.dtype)
-        else:
-            pixels = images
-        return pixels if taken.channels_last else np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+            scale, shift = normal(view)
+            pixels = (images * scale + shift).astype(taken.dtype)
+        return np.ascontiguousarray(pixels if taken.channels_last else pixels.transpose(0, 3, 1, 2))
 
     def run(batches: Iterator[NDArray[np.uint8]], view: View) -> Iterator[NDArray[Any]]:
-        for images in batches:
-            for start in range(0, len(images), n):
-                part = images[start : start + n]
-                if len(part) < n and taken.n is not None:
-                    # A graph for exactly n pictures gets repeats of the last; their scores are cut off.
-                    whole = np.concatenate([part, np.repeat(part[-1:], n - len(part), axis=0)])
-                    yield session.run([output], {taken.name: shown(whole, view)})[0][: len(part)]
-                else:
-                    yield session.run([output], {taken.name: shown(part, view)})[0]
+        for images, n in slices(batches, taken.n or _TOGETHER):
+            yield session.run([output], {taken.name: shown(images, view)})[0][:n]
 
     return run

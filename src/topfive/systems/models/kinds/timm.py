@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from topfive.records import BadInput, View
-from topfive.systems.models.model import OpenModel, needs, of_network
-from topfive.taxonomy import ilsvrc_classes
+from topfive.systems.models.model import Contaminated, OpenModel, needs, of_network
 
 if TYPE_CHECKING:
     from topfive.systems.models.opening import Asked
@@ -30,16 +29,18 @@ def open(spec: str, asked: Asked) -> OpenModel:
     """NAME may have a tag (resnet50.a1_in1k), which says which weights, and what they are shown."""
     needs("torch", "timm", "safetensors")
     from topfive.systems.weights.reading import read_weights
+    from topfive.systems.weights.stated import Stated
 
     name = spec.removeprefix("timm:")
-    classes = asked.classes or ilsvrc_classes()
+    given = None if asked.weights is None else read_weights(asked.weights)
+    classes = (given.stated if given else Stated()).settle(asked.classes, asked.weights or spec)
     network = _network(spec, name, len(classes))
     path = asked.weights or _cached(spec, network.pretrained_cfg, asked.download)
-    weights = read_weights(path, stated=asked.weights is None and path.suffix == ".pth")
-    weights.check_classes(classes)
+    weights = given or read_weights(path, stated=path.suffix == ".pth")
     network = _filled(name, network, weights.for_names(network.state_dict()), path)
-    view = asked.view or weights.view or view_of(network)
-    return of_network(spec, network, classes, view, device=asked.device, contaminated="unknown")
+    view = asked.view or weights.stated.view or view_of(network)
+    learnt: Contaminated = "likely" if given is None else "unknown"
+    return of_network(spec, network, classes, view, device=asked.device, contaminated=learnt)
 
 
 def view_of(network: Any) -> View:

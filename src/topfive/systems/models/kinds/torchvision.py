@@ -9,7 +9,6 @@ from urllib.parse import urlparse
 
 from topfive.records import BadInput, View
 from topfive.systems.models.model import Contaminated, OpenModel, needs, of_network
-from topfive.taxonomy import ilsvrc_classes
 
 if TYPE_CHECKING:
     from topfive.systems.models.opening import Asked
@@ -40,16 +39,15 @@ def open(spec: str, asked: Asked) -> OpenModel:
 
     name, _, tag = spec.removeprefix("torchvision:").partition("/")
     published = _published(spec, name, tag)
-    classes = asked.classes or ilsvrc_classes()
     path, entry = _file(spec, published, asked)
     weights = read_weights(path, stated=asked.weights is None)
-    weights.check_classes(classes)
+    classes = weights.stated.settle(asked.classes, path)
     build = torchvision.models.get_model_builder(name)
     with torch.random.fork_rng(devices=[]):
         network = build(weights=None, num_classes=len(classes), **_options(name, entry))
     tensors = weights.for_names(network.state_dict())
     fill(network, {key: value for key, value in tensors.items() if not key.startswith(_SIDE)}, path)
-    view = asked.view or weights.view or view_of(entry, spec)
+    view = asked.view or weights.stated.view or view_of(entry, spec)
     learnt: Contaminated = "likely" if asked.weights is None else "unknown"
     return of_network(spec, network, classes, view, device=asked.device, contaminated=learnt)
 
