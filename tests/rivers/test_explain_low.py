@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from topfive import flows
+from topfive import cli, flows
 from topfive.cli.explain_low import explain_evaluation, print_explain_low
 from topfive.flows.low_number import Looking, explain_low, published_error
 from topfive.flows.sets import open_set
@@ -414,3 +414,10 @@ def test_a_figure_among_200_classes_is_named_first(lite: Shared, photographs: Da
     subset = replace(photographs, manifest=Manifest(index.table, classes))
     found = explain_low(Planted(lite), subset, expected=6 / 200)
     assert found.named == "subset of classes", found.to_json()
+
+
+def test_options_that_it_would_not_heed_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["evaluate", "any", "any", "--explain", "--precision", "bf16", "--restrict"])
+    assert stopped.value.code == 2
+    assert "--explain: looks at one crop on the reference path: no --restrict, --precision" in capsys.readouterr().err

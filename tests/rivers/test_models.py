@@ -112,3 +112,21 @@ def test_no_runtime_declares_more_than_it_keeps_to(shared: Path) -> None:
                 continue  # compiling takes longer than all the others together
             agreed = float(np.mean(guesses(name, precision, "exact") == reference))
             assert agreed >= rate, (name, precision, agreed)
+
+
+def test_what_a_graph_is_are_its_bytes(plain: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    from topfive.flows.inference import Inference, prepare
+    from toy.graphs import written
+
+    def digest(shape: list[Any], kind: str, **more: Any) -> str:
+        model = f"onnx:{written(tmp_path / 'means.onnx', shape, kind, **more)}"
+        return prepare(model, open_set(plain), "val", Inference(classes=RGB, check=False)).digest
+
+    for shape, kind in (
+        (["n", 3, 8, 8], "float"),
+        (["n", 8, 8, 3], "uint8"),
+    ):  # the second runs on its own session alone
+        first = digest(shape, kind)
+        assert digest(shape, kind) == first
+        assert digest(shape, kind, about={"note": "another"}) != first

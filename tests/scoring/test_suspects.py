@@ -84,7 +84,9 @@ def test_more_than_was_expected_restores_it_too() -> None:
 
 def test_an_easier_question_explains_a_figure_only_where_it_is_missed() -> None:
     subset = run("subset", 97, easier=True)
-    assert low_number(run("as given", 90), [subset], expected=0.1).named is None
+    as_hoped = low_number(run("as given", 90), [subset], expected=0.1)
+    assert as_hoped.suspects[0].better
+    assert (as_hoped.named, as_hoped.verdict) == (None, "none of these restores it: it is as expected")
     assert low_number(run("as given", 85), [subset], expected=0.03).named == "subset"
     assert low_number(run("as given", 85), [subset]).named is None
     both = low_number(run("as given", 85), [subset, run("mean", 97, log_p=-0.5)], expected=0.03)
@@ -136,6 +138,7 @@ def test_parts_are_joined_in_order() -> None:
     whole = joined([run("a", 1, 2), run("a", 3, 3)])
     assert whole.correct.tolist() == [True, False, True, True, True]
     assert len(whole.log_probability) == 5
+    assert joined([replace(run("a", 1, 2), said=said) for said in ("one", "two", "three")]).said == "one"
 
 
 def test_the_outcome_of_scores_is_by_hand() -> None:
@@ -228,7 +231,8 @@ def test_what_a_low_number_says() -> None:
     bare = low_number(given, [])
     assert (bare.left_out, bare.not_tried, bare.twice, bare.as_expected) == (0, (), False, None)
     assert bare.verdict == "none of these restores it"
-    assert not LowNumber(1, 0.0, (0.0, 1.0), None, ()).twice
+    plain = LowNumber(1, 0.0, (0.0, 1.0), None, ())
+    assert (plain.twice, plain.left_out, plain.not_tried) == (False, 0, ())
 
 
 def test_a_figure_at_the_end_of_an_interval_lies_inside() -> None:
@@ -298,8 +302,8 @@ def test_double_softmax_by_hand() -> None:
     assert softmaxed_twice(twice * (1 + 5e-4)), "float16 does not sum to one exactly"
     assert not softmaxed_twice(twice * 1.01)
     zero = twice.copy()
-    zero[0, 0] = 0.0
-    assert not softmaxed_twice(zero)
+    zero[0, :2] = 0.0, zero[0, :2].sum()
+    assert softmaxed_twice(zero) is False, "no softmax gives exactly 0"
     # Logarithms that sum to 1.5 above their smallest are those of no probabilities.
     assert not softmaxed_twice(softmax(once * 1.5))
 

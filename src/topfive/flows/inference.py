@@ -77,7 +77,7 @@ class Ready:
     run: str
     setup_s: float
     source: str = ""
-    """Digest of the Python file that a model is built by."""
+    """Digest of the files that a model is built from, where it is named by them."""
 
     @property
     def view(self) -> str:
@@ -88,7 +88,7 @@ class Ready:
 
     @cached_property
     def digest(self) -> str:
-        """What the model is: a run's id, a network's or a file's digest, else its name; with its Python file's."""
+        """What the model is: a run's id, a network's or a file's digest, else its name; with its source's."""
         from topfive.systems import runtimes
 
         network, onnx = getattr(self.fitted, "network", None), getattr(self.fitted, "onnx", None)
@@ -169,11 +169,22 @@ def prepare(
 
 
 def _source(model: Any) -> str:
-    """Digest of the file of `py:FILE.py:build`: a function's name does not say what it does."""
+    """Digest of the files of `py:FILE.py:build` and `onnx:FILE`: their names do not say what they do."""
     text = str(model) if isinstance(model, str | Path) else ""
-    if not text.startswith("py:"):
+    if text.startswith("py:"):
+        files = [Path(text.removeprefix("py:").rpartition(":")[0])]
+    elif text.startswith("onnx:"):
+        from topfive.systems.weights.onnx_file import data_files
+
+        graph = Path(text.removeprefix("onnx:"))
+        files = [graph, *data_files(graph)]
+    else:
         return ""
-    return hashlib.sha256(Path(text.removeprefix("py:").rpartition(":")[0]).read_bytes()).hexdigest()
+    digests = []
+    for path in files:
+        with path.open("rb") as file:
+            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return digests[0] if len(digests) == 1 else digest_parts(digests)
 
 
 def _with_runtime(

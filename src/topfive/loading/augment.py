@@ -94,6 +94,8 @@ def area_boxes(
         fits = open_ & (wide <= wide_px) & (high <= high_px)
         width[fits], height[fits] = wide[fits], high[fits]
         open_ &= ~fits
+        if not open_.any():  # draws are numbered, so leaving some out changes no other
+            break
     free_x, free_y = wide_px - width, high_px - height
     left = np.where(open_, 0.5, uniform(draws("crop left", seed, epoch, positions))) * free_x
     top = np.where(open_, 0.5, uniform(draws("crop top", seed, epoch, positions))) * free_y

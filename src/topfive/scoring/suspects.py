@@ -126,9 +126,11 @@ class LowNumber:
             return f"{first.name}: {first.said} mends {first.gained} of {self.n} images and spoils {first.lost}"
         if self.twice:
             return f"{DOUBLE_SOFTMAX}: the scores are probabilities that went through softmax again; top-1 is the same"
+        if self.as_expected:
+            return "none of these restores it: it is as expected"
         if first is not None and first.better:
             return f"none of these restores it; the nearest is {first.name} ({first.said})"
-        return "none of these restores it" + (": it is as expected" if self.as_expected else "")
+        return "none of these restores it"
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object with every field and the verdict."""
@@ -158,8 +160,8 @@ def low_number(
     not_tried: tuple[str, ...] = (),
 ) -> LowNumber:
     """The run as given against every way of taking a suspect back, by PROTOCOL; `expected` is a top-1 error."""
-    error = 1 - float(given.correct.mean()) if len(given.correct) else 1.0
-    ranked = rank_suspects(given, undone, expected)
+    ranked = rank_suspects(given, undone, expected)  # refuses a run without images
+    error = 1 - float(given.correct.mean())
     return LowNumber(len(given.correct), error, _interval(given), expected, ranked, twice, left_out, not_tried)
 
 
@@ -273,8 +275,8 @@ def other_orders(
 
     `order_of_kit` is the class_index of ILSVRC2012_ID 1 to 1000. Each order may have been taken for the other.
     """
-    labels = np.arange(n_classes, dtype=np.int64)
-    as_text = np.array(sorted(range(n_classes), key=str), dtype=np.int64)
+    labels = np.arange(n_classes)
+    as_text = np.array(sorted(range(n_classes), key=str))
     found = {
         ("class order", "labels: folders sorted as text (0, 1, 10)"): as_text,
         ("class order", "outputs: folders sorted as text (0, 1, 10)"): np.argsort(as_text),
@@ -282,7 +284,7 @@ def other_orders(
         ("off by one", "labels: counted from one"): _shifted(labels, -1),
     }
     if order_of_kit is not None and len(order_of_kit) == n_classes:
-        kit = np.asarray(order_of_kit, dtype=np.int64)
+        kit = np.asarray(order_of_kit)
         found["class order", "labels: ILSVRC2012_ID less one"] = kit
         found["class order", "outputs: by ILSVRC2012_ID"] = np.argsort(kit)
     return found
@@ -292,7 +294,7 @@ def only_among(given: Outcome, logits: NDArray[np.floating[Any]], truth: NDArray
     """The outcome where the model may choose among the classes `kept` only."""
     limited = np.full(logits.shape[1], -np.inf)
     limited[kept] = 0.0
-    guess = (np.asarray(logits, dtype=np.float64) + limited).argmax(axis=1)
+    guess = (logits + limited).argmax(axis=1)
     said = f"the set's {len(kept)} classes only"
     # The probabilities stay those of all classes: among fewer every image would gain, right or wrong.
     return Outcome("subset of classes", said, guess == truth, given.log_probability, easier=True)
