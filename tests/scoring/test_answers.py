@@ -464,7 +464,7 @@ def test_the_ends_of_what_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert [len(texts) for texts in read_answers(path).texts] == [5, 1]
     monkeypatch.setattr("topfive.scoring.answers.MAX_BYTES", path.stat().st_size)
     assert len(read_answers(path)) == 2, "exactly as large as is allowed"
-    monkeypatch.setattr("topfive.scoring.answers.MAX_BYTES", 256 << 20)
+    monkeypatch.undo()
     with (tmp_path / "large.jsonl").open("wb") as file:
         file.truncate((256 << 20) + 1)
     with pytest.raises(BadInput, match=r"large\.jsonl: is over 256 MiB\. Write one short line an image$"):

@@ -125,3 +125,13 @@ def test_marking_names_the_side_at_fault() -> None:
         mark(from_top([[0, 1]], 2, ["x"]), truth, where="p")
     with pytest.raises(BadInput, match=r"^p: lack 1 of the truth's 3 classes"):
         mark(made, from_sets([[0]], 3), where="p")
+
+
+def test_parts_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, truth = random_case(9, 40, 6, 3, ties=True)
+    truth = truth.take(np.random.default_rng(0).permutation(40))
+    whole = mark(made, truth, restrict=True)
+    monkeypatch.setattr("topfive.scoring.marking._ROWS", 7)
+    parts = mark(made, truth, restrict=True)
+    for name in ("place", "rank", "guess", "score"):
+        assert np.array_equal(getattr(parts, name), getattr(whole, name)), name

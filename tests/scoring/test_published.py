@@ -274,7 +274,7 @@ def test_the_ends_of_what_a_table_may_hold(tmp_path: Path, monkeypatch: pytest.M
     assert (kept.top1_error, kept.top5_error) == (0.12345679, 0.01234567)
     monkeypatch.setattr("topfive.scoring.published.MAX_BYTES", len(text))
     assert len(read_published(written(tmp_path, text))) == 2, "exactly as large as is allowed"
-    monkeypatch.setattr("topfive.scoring.published.MAX_BYTES", 64 << 20)
+    monkeypatch.undo()
     with (tmp_path / "large.csv").open("wb") as file:
         file.truncate((64 << 20) + 1)
     with pytest.raises(BadInput, match=r"large\.csv: has more than 64 MiB\. Name a table of published results$"):

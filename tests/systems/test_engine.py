@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import os
 import shutil
 import threading
 from contextlib import suppress
@@ -20,6 +19,7 @@ from topfive.loading import Pictures
 from topfive.records import BadInput, Dataset, View, WorkFailed
 from topfive.systems import FitLog
 from toy.drawn import SHAPES, drawn_set, pictures
+from toy.nightly import Count
 
 torch = pytest.importorskip("torch")
 
@@ -273,13 +273,13 @@ def test_a_resumed_fit_equals_one_that_was_never_stopped(drawn: Dataset, tmp_pat
 
 
 @pytest.mark.slow
-def test_a_fit_killed_anywhere_ends_with_the_same_weights(drawn: Dataset, tmp_path: Path) -> None:
+def test_a_fit_killed_anywhere_ends_with_the_same_weights(drawn: Dataset, tmp_path: Path, full_count: Count) -> None:
     everything = replace(
         OFTEN, crop="area", jitter=0.3, rand_ops=1, erasing=0.3, mixup=0.2, cutmix=1.0, accumulate=2, sizes=(16, 24)
     )
     whole = trained(drawn, everything)
     rng = np.random.default_rng(7)
-    for attempt in range(100 if os.environ.get("TOPFIVE_NIGHTLY") else 20):
+    for attempt in range(full_count("fits, each killed twice", 20, 100)):
         kills = sorted(rng.choice(np.arange(1, 4 * 54), size=2, replace=False).tolist())
         resumed, _ = killed_and_resumed(drawn, everything, kills, tmp_path / str(attempt))
         assert same(resumed, whole), kills

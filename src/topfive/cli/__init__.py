@@ -38,6 +38,7 @@ def command_line(*, overview: bool) -> App:
         help="Make an ImageNet-style set, hold its challenge, measure models honestly, rerun the landmark systems, "
         "audit the labels.\n\nStart with `topfive run`: a whole challenge on a synthetic twin, in minutes.",
         help_format="markdown",
+        suppress_keyboard_interrupt=False,
     )
     for name, (where, words) in _COMMANDS.items():
         app.command(f"topfive.cli.{where}", name=name, **({"help": words} if overview else {}))
