@@ -10,18 +10,8 @@ import pytest
 
 @pytest.mark.slow
 def test_ctrl_c_says_that_the_same_command_goes_on(tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "topfive",
-        "dataset",
-        "twin",
-        str(tmp_path / "twin"),
-        "--classes",
-        "2",
-        "--train",
-        "9000",
-    ]
+    options = ("--classes", "2", "--train", "9000")
+    command = [sys.executable, "-m", "topfive", "dataset", "twin", str(tmp_path / "twin"), *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None

@@ -84,7 +84,7 @@ class ClassList:
     def read(cls, path: Path) -> ClassList:
         """Read `classes.tsv`; raises BadInput naming file and row."""
         try:
-            lines = Path(path).read_text(encoding="utf-8").splitlines()
+            lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise unreadable("a class list", path, error) from error
         if not lines or lines[0].split("\t")[:2] != ["index", "wnid"]:
