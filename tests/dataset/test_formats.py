@@ -472,7 +472,7 @@ class TestFlatLabels:
         with pytest.raises(BadInput, match=r"more\.csv: is not there"):
             import_source(packed, tmp_path / "no", ImportOptions(labels=Path("more.csv")))
         by_class = folder(tmp_path / "by class", {"a/1.png": picture(1), "b/2.png": picture(2)})
-        with pytest.raises(BadInput, match="no pictures in one folder.*Leave --labels out"):
+        with pytest.raises(BadInput, match=r"no pictures in one folder.*Leave --labels out"):
             import_source(by_class, tmp_path / "no", ImportOptions(labels=tmp_path / "mine"))
 
 

@@ -316,3 +316,8 @@ def test_board(tmp_path: Path) -> None:
     assert Board.read(tmp_path / "board.json") == board
     with pytest.raises(BadInput, match="not in order"):
         Board("twin", (row, row.__class__(**{**row.__dict__, "rank": 0})), {}).check()
+
+
+def test_a_class_list_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "classes.tsv").write_bytes(b"\xef\xbb\xbfindex\twnid\tname\n0\tn02084071\tdog\n")
+    assert ClassList.read(tmp_path / "classes.tsv").wnids == ("n02084071",)
