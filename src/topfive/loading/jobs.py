@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -90,7 +90,16 @@ def _in_processes(job: Callable[[Part, int], Result], parts: Sequence[Part], wor
         fix = "If memory ran out, ask for fewer --workers; the same command goes on"
         raise WorkFailed(f"one of {workers} processes has died, and its part of the work with it. {fix}") from error
     finally:
+        if not done:
+            _wait_until_taken(waiting)
         pool.shutdown(wait=True, kill_workers=not done)
+
+
+def _wait_until_taken(waiting: Iterable[Future[Any]]) -> None:
+    """Wait until loky's thread has handed on what waits: if processes are killed before, it ends with a KeyError."""
+    until = time.monotonic() + _LOOK_S
+    while any(not future.running() and not future.done() for future in waiting) and time.monotonic() < until:
+        time.sleep(0.001)
 
 
 def _begin(parent: int) -> None:
