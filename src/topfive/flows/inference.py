@@ -171,20 +171,14 @@ def prepare(
 def _source(model: Any) -> str:
     """Digest of the files of `py:FILE.py:build` and `onnx:FILE`: their names do not say what they do."""
     text = str(model) if isinstance(model, str | Path) else ""
-    if text.startswith("py:"):
-        files = [Path(text.removeprefix("py:").rpartition(":")[0])]
-    elif text.startswith("onnx:"):
-        from topfive.systems.weights.onnx_file import data_files
+    if text.startswith("onnx:"):
+        from topfive.systems.weights.onnx_file import Graph, data_files
 
         graph = Path(text.removeprefix("onnx:"))
-        files = [graph, *data_files(graph)]
-    else:
+        return Graph(graph, output="", data=data_files(graph)).digest
+    if not text.startswith("py:"):
         return ""
-    digests = []
-    for path in files:
-        with path.open("rb") as file:
-            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
-    return digests[0] if len(digests) == 1 else digest_parts(digests)
+    return hashlib.sha256(Path(text.removeprefix("py:").rpartition(":")[0]).read_bytes()).hexdigest()
 
 
 def _with_runtime(
